@@ -6,14 +6,31 @@
 extern crate alloc;
 
 mod close_code;
+mod connection;
+mod error;
+pub mod frame;
 pub mod handshake;
+#[cfg(feature = "alloc")]
+mod message;
 mod opcode;
 mod ready_state;
 mod role;
 mod time;
+mod utf8;
 
 pub use close_code::{CloseCode, CloseStatus};
+pub use connection::{
+    Chunk, CloseFrame, CloseOutcome, Config, Connection, ControlFrame, ControlPayload, Event,
+    Initiator, Keepalive, OutgoingFrame, Received, Transmit,
+};
+pub use error::{ProtocolError, SendError};
+#[cfg(feature = "alloc")]
+pub use message::{
+    ChunkRef, Endpoint, MAX_SLICES, Message, MessageRef, Prepared, READ_SIZE, Step, TransportStep,
+    Utf8Bytes,
+};
 pub use opcode::{MessageType, Opcode};
 pub use ready_state::ReadyState;
 pub use role::{Client, EitherRole, MaskingKeySource, Role, Server};
 pub use time::Timestamp;
+pub use utf8::{InvalidUtf8, Utf8Validator};

@@ -1,0 +1,514 @@
+//! A connection with its buffers: what an adapter drives.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::close_code::CloseCode;
+use crate::connection::{CloseOutcome, Config, Connection, OutgoingFrame, Transmit};
+use crate::error::{ProtocolError, SendError};
+use crate::handshake::NegotiatedExtensions;
+use crate::message::prepared::Prepared;
+use crate::message::read_buffer::{ChunkRef, ReadBuffer, Step};
+use crate::message::types::{Message, MessageRef};
+use crate::message::write_queue::{MAX_SLICES, SHARE_FROM, WriteQueue};
+use crate::opcode::MessageType;
+use crate::ready_state::ReadyState;
+use crate::role::Role;
+use crate::time::Timestamp;
+use crate::utf8::Utf8Validator;
+
+/// A [`Connection`] with a read buffer and a write queue, in whole messages. It does no IO: an
+/// adapter moves bytes between it and a transport, in this loop:
+///
+/// 1. [`next_message`](Self::next_message) (or [`next_chunk`](Self::next_chunk)) until it has no
+///    more, answering as it goes;
+/// 2. [`transport_step`](Self::transport_step): write, shut down or close, as it says;
+/// 3. when there is nothing to write, read into [`read_room`](Self::read_room), or tell it of the
+///    end with [`receive_eof`](Self::receive_eof); or the time has come, and
+///    [`handle_timeout`](Self::handle_timeout).
+///
+/// Replies queued in step 1 thus go out together, in one write for each read.
+pub struct Endpoint<R> {
+    connection: Connection<R>,
+    read: ReadBuffer,
+    write: WriteQueue,
+    high_water: usize,
+    stall_timeout: Duration,
+    /// Since when the transport has accepted nothing.
+    stalled_since: Option<Timestamp>,
+    shutdown_write: bool,
+    close_transport: bool,
+    aborted: bool,
+    /// The text being sent in fragments.
+    outgoing_text: Option<Utf8Validator>,
+}
+
+/// What an adapter is to do with its transport now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportStep {
+    /// Nothing: read, or wait.
+    Idle,
+    /// Write what [`Endpoint::write_slices`] gives, and tell [`Endpoint::wrote`].
+    Write,
+    /// End the sending direction, once; go on reading.
+    ShutdownWrite,
+    /// Close the transport. Nothing follows.
+    Close,
+}
+
+impl<R: Role> Endpoint<R> {
+    /// An endpoint whose opening handshake begins now.
+    pub fn new(role: R, config: &Config, now: Timestamp) -> Self {
+        Self {
+            connection: Connection::new(role, config, now),
+            read: ReadBuffer::new(),
+            write: WriteQueue::new(),
+            high_water: config.write_high_water,
+            stall_timeout: config.write_stall_timeout,
+            stalled_since: None,
+            shutdown_write: false,
+            close_transport: false,
+            aborted: false,
+            outgoing_text: None,
+        }
+    }
+
+    /// The opening handshake succeeded; `leftover` are the bytes that came behind it.
+    pub fn open(
+        &mut self,
+        extensions: NegotiatedExtensions,
+        leftover: BytesMut,
+        now: Timestamp,
+    ) {
+        self.read.begin_with(leftover);
+        self.connection.open(extensions, now);
+    }
+
+    /// The next event of the bytes at hand, messages only whole; `None` when more bytes are needed.
+    ///
+    /// For [`Step::Message`], the message is had by [`message`](Self::message) or
+    /// [`take_message`](Self::take_message), until the next call.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the peer broke; the Close frame that says so is queued.
+    #[inline]
+    pub fn next_message(&mut self, now: Timestamp) -> Result<Option<Step>, ProtocolError> {
+        self.step(true, now)
+    }
+
+    /// The next event of the bytes at hand, messages in pieces as they come, in flat memory.
+    ///
+    /// For [`Step::Chunk`], the piece is had by [`chunk`](Self::chunk), until the next call. In the
+    /// middle of a message one can change over: the rest of it is then had in the other form.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_message`](Self::next_message).
+    #[inline]
+    pub fn next_chunk(&mut self, now: Timestamp) -> Result<Option<Step>, ProtocolError> {
+        self.step(false, now)
+    }
+
+    #[inline]
+    fn step(&mut self, whole: bool, now: Timestamp) -> Result<Option<Step>, ProtocolError> {
+        let step = self.read.step(&mut self.connection, whole, now);
+        if !matches!(step, Ok(None | Some(Step::Message | Step::Chunk | Step::Pong(_)))) {
+            self.pump();
+        }
+        step
+    }
+
+    /// The whole message that the last step came to, where it lies.
+    #[must_use]
+    #[inline]
+    pub fn message(&self) -> Option<MessageRef<'_>> {
+        self.read.message()
+    }
+
+    /// The whole message that the last step came to, split off the read buffer without a copy.
+    #[inline]
+    pub fn take_message(&mut self) -> Option<Message> {
+        self.read.take_message()
+    }
+
+    /// The piece of a message that the last step came to, where it lies.
+    #[must_use]
+    #[inline]
+    pub fn chunk(&self) -> Option<ChunkRef<'_>> {
+        self.read.chunk()
+    }
+
+    /// The buffer to read into: append to it, and do nothing else with it. It has room for some
+    /// KiB at least, and grows with what has come.
+    pub fn read_room(&mut self) -> &mut BytesMut {
+        self.read.room()
+    }
+
+    /// The peer ended its side of TCP.
+    pub fn receive_eof(&mut self, now: Timestamp) {
+        self.connection.receive_eof(now);
+        self.pump();
+    }
+
+    /// TCP broke, such as by a reset.
+    pub fn transport_failed(&mut self, now: Timestamp) {
+        self.connection.transport_failed(now);
+        self.pump();
+    }
+
+    /// What is to be done with the transport now.
+    #[inline]
+    pub fn transport_step(&mut self) -> TransportStep {
+        if self.aborted {
+            return TransportStep::Close;
+        }
+        if self.write.queued() > 0 {
+            return TransportStep::Write;
+        }
+        self.pump();
+        if self.write.queued() > 0 {
+            TransportStep::Write
+        } else if core::mem::take(&mut self.shutdown_write) {
+            TransportStep::ShutdownWrite
+        } else if self.close_transport {
+            TransportStep::Close
+        } else {
+            TransportStep::Idle
+        }
+    }
+
+    /// The bytes to be written next, in `slices`; returns how many slices there are.
+    pub fn write_slices<'a>(&'a self, slices: &mut [&'a [u8]; MAX_SLICES]) -> usize {
+        self.write.slices(slices)
+    }
+
+    /// The transport took `count` bytes.
+    pub fn wrote(&mut self, count: usize) {
+        self.write.consume(count);
+        if count > 0 {
+            self.stalled_since = None;
+        }
+    }
+
+    /// The transport took nothing: from now on the stall deadline runs, if it does not already.
+    pub fn write_blocked(&mut self, now: Timestamp) {
+        self.stalled_since.get_or_insert(now);
+    }
+
+    /// Bytes that wait to be written, framing included.
+    #[must_use]
+    pub const fn buffered_amount(&self) -> usize {
+        self.write.queued()
+    }
+
+    /// Whether so little waits to be written that more may be queued.
+    #[must_use]
+    #[inline]
+    pub const fn has_room(&self) -> bool {
+        self.write.queued() < self.high_water
+    }
+
+    /// Queues a message. From 1 KiB on, a server does not copy it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing is queued then. Queueing itself knows no bound: see
+    /// [`has_room`](Self::has_room).
+    pub fn send(&mut self, message: Message) -> Result<(), SendError> {
+        if message.len() < SHARE_FROM || self.connection.role().is_client() {
+            return self.send_slice(message.message_type(), message.payload());
+        }
+        let message_type = message.message_type();
+        let payload = message.into_payload();
+        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
+        self.write.append(|out| out.extend_from_slice(frame.header.as_slice()));
+        self.write.share(payload);
+        Ok(())
+    }
+
+    /// Queues a text message, copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.send_slice(MessageType::Text, text.as_bytes())
+    }
+
+    /// Queues a binary message, copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_slice(MessageType::Binary, bytes)
+    }
+
+    #[inline]
+    fn send_slice(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
+        self.append_frame(frame, payload);
+        Ok(())
+    }
+
+    /// Queues a prepared message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        if self.connection.role().is_client() {
+            return self.send_slice(prepared.message_type(), prepared.payload());
+        }
+        let length = prepared.payload().len() as u64;
+        self.connection.begin_message(prepared.message_type(), true, length)?;
+        let frame = prepared.frame();
+        if frame.len() < SHARE_FROM {
+            self.write.append(|out| out.extend_from_slice(frame));
+        } else {
+            self.write.share(frame.clone());
+        }
+        Ok(())
+    }
+
+    /// Queues the first fragment of a message whose length need not be known.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::InvalidUtf8`] if no text can start with `payload`.
+    pub fn begin_message(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
+        check_text(&mut text, payload, false)?;
+        let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
+        self.outgoing_text = text;
+        self.append_frame(frame, payload);
+        Ok(())
+    }
+
+    /// Queues a further fragment of the message begun, its last one if `fin`. A text may be cut
+    /// inside a character.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::InvalidUtf8`] if the text so far is not UTF-8, or ends
+    /// inside a character: the fragment is not queued, and the message is still in progress.
+    pub fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        let mut text = self.outgoing_text;
+        check_text(&mut text, payload, fin)?;
+        let frame = self.connection.continue_message(fin, payload.len() as u64)?;
+        self.outgoing_text = text;
+        self.append_frame(frame, payload);
+        Ok(())
+    }
+
+    /// Queues a ping with at most 125 bytes of payload.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing is queued then.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        let frame = self.connection.ping(payload)?;
+        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
+        Ok(())
+    }
+
+    /// Queues an unsolicited pong with at most 125 bytes of payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        let frame = self.connection.pong(payload)?;
+        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
+        Ok(())
+    }
+
+    /// Begins the closing handshake; see [`Connection::close`]. What is queued goes out first.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::CloseReasonTooLong`].
+    pub fn close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), SendError> {
+        self.connection.close(code, reason, now)?;
+        self.pump();
+        Ok(())
+    }
+
+    /// Begins the closing handshake with an empty Close frame.
+    pub fn close_without_code(&mut self, now: Timestamp) {
+        self.connection.close_without_code(now);
+        self.pump();
+    }
+
+    /// Fails the connection; see [`Connection::fail`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::CloseReasonTooLong`].
+    pub fn fail(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), SendError> {
+        self.connection.fail(code, reason, now)?;
+        self.pump();
+        Ok(())
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let stall = self.stalled_since.map(|since| since + self.stall_timeout);
+        match (self.connection.next_deadline(), stall) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Does what is due at `now`; harmless when nothing is.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::PongTimeout`] or [`ProtocolError::WriteStalled`], once: the peer no longer
+    /// answers, or no longer reads.
+    pub fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        let stalled = self.stalled_since.is_some_and(|since| since + self.stall_timeout <= now);
+        let result = if stalled {
+            self.stalled_since = None;
+            self.connection.transport_failed(now);
+            Err(ProtocolError::WriteStalled)
+        } else {
+            self.connection.handle_timeout(now)
+        };
+        self.pump();
+        result
+    }
+
+    /// The state, as the browser's `readyState` gives it.
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        self.connection.ready_state()
+    }
+
+    /// How the connection ended; `None` before it has.
+    #[must_use]
+    pub fn close_outcome(&self) -> Option<CloseOutcome<'_>> {
+        self.connection.close_outcome()
+    }
+
+    /// The connection inside.
+    #[must_use]
+    pub const fn connection(&self) -> &Connection<R> {
+        &self.connection
+    }
+
+    /// Whether all bytes read have been handed out and nothing waits to be written.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.read.is_idle() && self.write.queued() == 0
+    }
+
+    /// The read buffer, if nothing in it is needed: so that an idle connection holds none.
+    pub fn release_read_buffer(&mut self) -> Option<BytesMut> {
+        self.read.release()
+    }
+
+    /// Gives a buffer to read into, if there is none.
+    pub fn supply_read_buffer(&mut self, buffer: BytesMut) {
+        self.read.supply(buffer);
+    }
+
+    /// The write buffer, if nothing in it is needed: so that an idle connection holds none.
+    pub fn release_write_buffer(&mut self) -> Option<Vec<u8>> {
+        self.write.release()
+    }
+
+    /// Gives an empty buffer to write into, if there is none.
+    pub fn supply_write_buffer(&mut self, buffer: Vec<u8>) {
+        self.write.supply(buffer);
+    }
+
+    /// Bytes of memory that the buffers take up, shared payloads apart.
+    #[must_use]
+    pub fn buffer_capacity(&self) -> usize {
+        self.read.capacity().saturating_add(self.write.capacity())
+    }
+
+    #[inline]
+    fn append_frame(&mut self, frame: OutgoingFrame, payload: &[u8]) {
+        self.write.append(|out| {
+            out.extend_from_slice(frame.header.as_slice());
+            match frame.masker {
+                Some(mut masker) => masker.append_to(payload, out),
+                None => out.extend_from_slice(payload),
+            }
+        });
+    }
+
+    /// Moves what the connection has to send into the queue. While a peer that does not read
+    /// keeps the queue full, its pings wait in the connection's one slot, where only the newest
+    /// is kept (RFC 6455 section 5.5.3); so a flood of them takes no memory.
+    fn pump(&mut self) {
+        while self.has_room() || self.connection.ready_state() > ReadyState::Open {
+            match self.connection.poll_transmit() {
+                None => return,
+                Some(Transmit::Frame(frame)) => {
+                    self.write.append(|out| out.extend_from_slice(frame.as_slice()));
+                }
+                Some(Transmit::ShutdownWrite) => self.shutdown_write = true,
+                Some(Transmit::CloseTransport) => self.close_transport = true,
+                Some(Transmit::AbortTransport) => {
+                    self.write.discard();
+                    self.stalled_since = None;
+                    self.aborted = true;
+                }
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Endpoint<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("connection", &self.connection)
+            .field("buffered_amount", &self.write.queued())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Validates a piece of a text being sent.
+fn check_text(
+    text: &mut Option<Utf8Validator>,
+    payload: &[u8],
+    fin: bool,
+) -> Result<(), SendError> {
+    let Some(validator) = text else {
+        return Ok(());
+    };
+    validator.validate(payload).map_err(|_| SendError::InvalidUtf8)?;
+    if fin {
+        validator.finish().map_err(|_| SendError::InvalidUtf8)?;
+        *text = None;
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Layer 2: whole messages and a buffered endpoint, over `bytes`.
+
+mod endpoint;
+mod prepared;
+mod read_buffer;
+mod types;
+mod write_queue;
+
+pub use endpoint::{Endpoint, TransportStep};
+pub use prepared::Prepared;
+pub use read_buffer::{ChunkRef, READ_SIZE, Step};
+pub use types::{Message, MessageRef, Utf8Bytes};
+pub use write_queue::MAX_SLICES;

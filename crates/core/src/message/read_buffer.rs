@@ -1,0 +1,274 @@
+//! The read buffer, in which messages are assembled where they lie.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::connection::{Connection, ControlPayload, Event};
+use crate::error::ProtocolError;
+use crate::message::types::{Message, MessageRef, Utf8Bytes};
+use crate::opcode::MessageType;
+use crate::role::Role;
+use crate::time::Timestamp;
+
+/// How many bytes one read asks for, about: as many as stay in a first-level cache.
+pub const READ_SIZE: usize = 16 * 1024;
+
+/// The least room worth a read of its own; with less, other room is found.
+const LEAST_ROOM: usize = 4 * 1024;
+
+/// What one step of reading came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "short-lived; a control payload is kept by value")]
+pub enum Step {
+    /// A whole message is there.
+    Message,
+    /// A piece of a message is there.
+    Chunk,
+    /// A ping came; unless the configuration says otherwise, it is being answered.
+    Ping(ControlPayload<'static>),
+    /// A pong came.
+    Pong(ControlPayload<'static>),
+    /// The peer's Close frame came.
+    Close,
+}
+
+/// A piece of a message lent from the read buffer, until the next call on the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkRef<'a> {
+    /// The type of the message that this is a piece of.
+    pub message_type: MessageType,
+    /// The bytes, unmasked. Of a text, they are valid so far, but may end inside a character.
+    pub payload: &'a [u8],
+    /// Whether the message begins with this piece.
+    pub is_first: bool,
+    /// Whether the message ends with this piece.
+    pub is_last: bool,
+}
+
+/// Bytes read, of which those up to `parsed` have gone through the connection. The message being
+/// assembled is `buffer[start..end]`, with `end <= parsed`.
+///
+/// A fragment's payload is unmasked where it lies and then moved down over the header before it,
+/// so that a message is contiguous in the buffer and can be split off without a copy.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    buffer: BytesMut,
+    parsed: usize,
+    start: usize,
+    end: usize,
+    /// The message whose pieces are coming; `None` between messages.
+    message: Option<MessageType>,
+    /// Whether a piece of that message has been handed out.
+    begun: bool,
+    /// What was handed out last, to be dropped at the next step.
+    lent: Option<Lent>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lent {
+    message_type: MessageType,
+    first: bool,
+    last: bool,
+}
+
+impl ReadBuffer {
+    pub(crate) fn new() -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            parsed: 0,
+            start: 0,
+            end: 0,
+            message: None,
+            begun: false,
+            lent: None,
+        }
+    }
+
+    /// Puts in bytes that were read before there was a connection.
+    pub(crate) fn begin_with(&mut self, leftover: BytesMut) {
+        self.buffer = leftover;
+    }
+
+    /// Bytes read that have not gone through the connection yet.
+    pub(crate) fn unparsed(&self) -> usize {
+        self.buffer.len().saturating_sub(self.parsed)
+    }
+
+    /// One step: the next event in the bytes at hand, whole messages only if `whole`.
+    pub(crate) fn step<R: Role>(
+        &mut self,
+        connection: &mut Connection<R>,
+        whole: bool,
+        now: Timestamp,
+    ) -> Result<Option<Step>, ProtocolError> {
+        self.take_back();
+        if !whole && let Some(message_type) = self.message.filter(|_| self.start < self.end) {
+            // Pieces were being gathered; whoever now wants pieces gets those first.
+            self.lend(message_type, false);
+            return Ok(Some(Step::Chunk));
+        }
+        while let Some(input) =
+            self.buffer.get_mut(self.parsed..).filter(|input| !input.is_empty())
+        {
+            let received = match connection.receive(input, now) {
+                Ok(received) => received,
+                Err(error) => {
+                    self.parsed = self.buffer.len();
+                    self.forget();
+                    return Err(error);
+                }
+            };
+            self.parsed = self.parsed.saturating_add(received.consumed);
+            let chunk = match received.event {
+                None => continue,
+                Some(Event::Data(chunk)) => chunk,
+                Some(Event::Ping(payload)) => return Ok(Some(Step::Ping(payload.to_owned()))),
+                Some(Event::Pong(payload)) => return Ok(Some(Step::Pong(payload.to_owned()))),
+                Some(Event::Close(_)) => {
+                    self.forget();
+                    return Ok(Some(Step::Close));
+                }
+            };
+            let (message_type, length) = (chunk.message_type(), chunk.payload().len());
+            let last = chunk.is_last();
+            self.gather(length);
+            self.message = Some(message_type);
+            if last || !whole {
+                self.lend(message_type, last);
+                return Ok(Some(if whole { Step::Message } else { Step::Chunk }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Joins the `length` bytes before `parsed` to the message.
+    #[inline]
+    fn gather(&mut self, length: usize) {
+        let at = self.parsed.saturating_sub(length);
+        if self.start == self.end {
+            self.start = at;
+            self.end = self.parsed;
+        } else {
+            if at != self.end {
+                self.buffer.copy_within(at..self.parsed, self.end);
+            }
+            self.end = self.end.saturating_add(length);
+        }
+    }
+
+    /// Hands out what has been gathered.
+    #[inline]
+    fn lend(&mut self, message_type: MessageType, last: bool) {
+        self.lent = Some(Lent { message_type, first: !self.begun, last });
+        self.begun = !last;
+        if last {
+            self.message = None;
+        }
+    }
+
+    /// Drops what was handed out last.
+    #[inline]
+    fn take_back(&mut self) {
+        if self.lent.take().is_some() {
+            self.start = self.parsed;
+            self.end = self.parsed;
+        }
+    }
+
+    fn forget(&mut self) {
+        self.message = None;
+        self.begun = false;
+        self.start = self.parsed;
+        self.end = self.parsed;
+    }
+
+    /// The whole message that the last step came to, lent.
+    pub(crate) fn message(&self) -> Option<MessageRef<'_>> {
+        let lent = self.lent.filter(|lent| lent.last)?;
+        let payload = self.buffer.get(self.start..self.end)?;
+        Some(MessageRef { message_type: lent.message_type, payload })
+    }
+
+    /// The piece that the last step came to, lent.
+    pub(crate) fn chunk(&self) -> Option<ChunkRef<'_>> {
+        let lent = self.lent?;
+        let payload = self.buffer.get(self.start..self.end)?;
+        let Lent { message_type, first: is_first, last: is_last } = lent;
+        Some(ChunkRef { message_type, payload, is_first, is_last })
+    }
+
+    /// The whole message that the last step came to, split off without a copy.
+    pub(crate) fn take_message(&mut self) -> Option<Message> {
+        let lent = self.lent.take_if(|lent| lent.last)?;
+        let payload = self.split_off_message();
+        match lent.message_type {
+            MessageType::Binary => Some(Message::Binary(payload)),
+            // Without `unsafe` the text is checked once more; it is known to be valid.
+            MessageType::Text => Utf8Bytes::try_from(payload).ok().map(Message::Text),
+        }
+    }
+
+    fn split_off_message(&mut self) -> Bytes {
+        let payload = if self.start == self.end {
+            Bytes::new()
+        } else {
+            self.buffer.advance(self.start);
+            self.parsed = self.parsed.saturating_sub(self.start);
+            let length = self.end.saturating_sub(self.start);
+            self.parsed = self.parsed.saturating_sub(length);
+            self.buffer.split_to(length).freeze()
+        };
+        self.start = self.parsed;
+        self.end = self.parsed;
+        payload
+    }
+
+    /// Room to read into: bytes are to be appended to what is returned, and nothing else done.
+    ///
+    /// Everything in the buffer but an unfinished message has been dropped. Room grows with what
+    /// has come, at most by as much again, never by what a header declares.
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
+        self.take_back();
+        if self.unparsed() == 0 {
+            if self.start == self.end {
+                self.buffer.clear();
+                (self.start, self.end) = (0, 0);
+            } else {
+                self.buffer.truncate(self.end);
+            }
+            self.parsed = self.buffer.len();
+        }
+        let room = self.buffer.capacity().saturating_sub(self.buffer.len());
+        if room < READ_SIZE && !self.buffer.try_reclaim(READ_SIZE) && room < LEAST_ROOM {
+            self.buffer.reserve(READ_SIZE);
+        }
+        &mut self.buffer
+    }
+
+    /// Whether nothing is in the buffer that is still needed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unparsed() == 0 && self.start == self.end
+    }
+
+    /// The buffer itself, if nothing in it is needed: an idle connection holds none.
+    pub(crate) fn release(&mut self) -> Option<BytesMut> {
+        if !self.is_idle() || self.lent.is_some() || self.buffer.capacity() == 0 {
+            return None;
+        }
+        (self.parsed, self.start, self.end) = (0, 0, 0);
+        let mut buffer = core::mem::take(&mut self.buffer);
+        buffer.clear();
+        Some(buffer)
+    }
+
+    /// Takes a buffer to read into, if there is none.
+    pub(crate) fn supply(&mut self, buffer: BytesMut) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = buffer;
+        }
+    }
+
+    /// Bytes of memory that the buffer takes up.
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}

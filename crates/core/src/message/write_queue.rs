@@ -1,0 +1,199 @@
+//! What waits to be written: small frames copied together, large payloads shared.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+/// From this size on, a payload is queued as it is and written with a vectored write; below it,
+/// copying is cheaper.
+pub(crate) const SHARE_FROM: usize = 1024;
+
+/// The most slices that one vectored write is given.
+pub const MAX_SLICES: usize = 16;
+
+/// Bytes in the order in which they go out: `inline`, interrupted by shared payloads.
+#[derive(Debug)]
+pub(crate) struct WriteQueue {
+    inline: Vec<u8>,
+    /// Bytes of `inline` that are written.
+    written: usize,
+    shared: VecDeque<Shared>,
+    queued: usize,
+}
+
+/// A payload that comes after the first `after` bytes that are in `inline` behind the shared
+/// payload before it (or behind `written`).
+#[derive(Debug)]
+struct Shared {
+    after: usize,
+    payload: Bytes,
+}
+
+impl WriteQueue {
+    pub(crate) const fn new() -> Self {
+        Self { inline: Vec::new(), written: 0, shared: VecDeque::new(), queued: 0 }
+    }
+
+    /// Bytes that wait, framing included.
+    #[inline]
+    pub(crate) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Queues whatever `write` appends.
+    #[inline]
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.inline.len();
+        write(&mut self.inline);
+        let added = self.inline.len().saturating_sub(before);
+        self.queued = self.queued.saturating_add(added);
+    }
+
+    /// Queues a payload without copying it.
+    pub(crate) fn share(&mut self, payload: Bytes) {
+        if payload.is_empty() {
+            return;
+        }
+        self.queued = self.queued.saturating_add(payload.len());
+        let taken: usize = self.shared.iter().map(|shared| shared.after).sum();
+        let pending = self.inline.len().saturating_sub(self.written);
+        self.shared.push_back(Shared { after: pending.saturating_sub(taken), payload });
+    }
+
+    /// The first bytes to be written, in at most [`MAX_SLICES`] slices; returns their number.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [&'a [u8]; MAX_SLICES]) -> usize {
+        let mut inline = self.inline.get(self.written..).unwrap_or_default();
+        let mut count = 0;
+        let mut places = slices.iter_mut();
+        let mut put = |slice: &'a [u8]| {
+            if slice.is_empty() {
+                return true;
+            }
+            match places.next() {
+                Some(place) => {
+                    *place = slice;
+                    count += 1;
+                    true
+                }
+                None => false,
+            }
+        };
+        for shared in &self.shared {
+            let (before, after) = inline.split_at_checked(shared.after).unwrap_or((inline, &[]));
+            inline = after;
+            if !put(before) || !put(&shared.payload) {
+                return count;
+            }
+        }
+        put(inline);
+        count
+    }
+
+    /// Drops the first `count` bytes, which are written.
+    pub(crate) fn consume(&mut self, mut count: usize) {
+        self.queued = self.queued.saturating_sub(count);
+        while let Some(shared) = self.shared.front_mut() {
+            let inline = count.min(shared.after);
+            shared.after = shared.after.saturating_sub(inline);
+            self.written = self.written.saturating_add(inline);
+            count = count.saturating_sub(inline);
+            if count < shared.payload.len() {
+                bytes::Buf::advance(&mut shared.payload, count);
+                return;
+            }
+            count = count.saturating_sub(shared.payload.len());
+            self.shared.pop_front();
+        }
+        self.written = self.written.saturating_add(count);
+        if self.written >= self.inline.len() {
+            self.inline.clear();
+            self.written = 0;
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn discard(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The buffer itself, if nothing waits: an idle connection holds none.
+    pub(crate) fn release(&mut self) -> Option<Vec<u8>> {
+        if self.queued > 0 || self.inline.capacity() == 0 {
+            return None;
+        }
+        if self.shared.capacity() > 0 {
+            self.shared = VecDeque::new();
+        }
+        Some(core::mem::take(&mut self.inline))
+    }
+
+    /// Takes a buffer to write into, if there is none.
+    pub(crate) fn supply(&mut self, buffer: Vec<u8>) {
+        if self.inline.capacity() == 0 && buffer.is_empty() {
+            self.inline = buffer;
+        }
+    }
+
+    /// Bytes of memory that the queue takes up, shared payloads apart.
+    pub(crate) fn capacity(&self) -> usize {
+        let shared = self.shared.capacity().saturating_mul(size_of::<Shared>());
+        self.inline.capacity().saturating_add(shared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Inline(Vec<u8>),
+        Shared(Vec<u8>),
+        Write(usize),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
+        prop_oneof![
+            bytes().prop_map(Op::Inline),
+            bytes().prop_map(Op::Shared),
+            (0_usize..40).prop_map(Op::Write),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_mixture_goes_out_in_order(ops in proptest::collection::vec(op(), 0..60)) {
+            let mut queue = WriteQueue::new();
+            let (mut expected, mut out) = (Vec::new(), Vec::new());
+            for op in ops.into_iter().chain(core::iter::repeat_n(Op::Write(40), 60)) {
+                match op {
+                    Op::Inline(bytes) => {
+                        expected.extend_from_slice(&bytes);
+                        queue.append(|inline| inline.extend_from_slice(&bytes));
+                    }
+                    Op::Shared(bytes) => {
+                        expected.extend_from_slice(&bytes);
+                        queue.share(bytes.into());
+                    }
+                    Op::Write(limit) => {
+                        let mut slices = [&[][..]; MAX_SLICES];
+                        let count = queue.slices(&mut slices);
+                        let mut left = limit;
+                        for slice in &slices[..count] {
+                            let length = left.min(slice.len());
+                            out.extend_from_slice(&slice[..length]);
+                            left -= length;
+                        }
+                        queue.consume(limit - left);
+                    }
+                }
+                prop_assert_eq!(queue.queued(), expected.len() - out.len());
+            }
+            prop_assert_eq!(out, expected);
+            prop_assert_eq!(queue.queued(), 0);
+        }
+    }
+}
