@@ -5,6 +5,8 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "url")]
+mod address;
 mod close_code;
 mod connection;
 mod error;
@@ -13,11 +15,15 @@ pub mod handshake;
 #[cfg(feature = "alloc")]
 mod message;
 mod opcode;
+#[cfg(feature = "alloc")]
+pub mod opening;
 mod ready_state;
 mod role;
 mod time;
 mod utf8;
 
+#[cfg(feature = "url")]
+pub use address::{Address, UrlError};
 pub use close_code::{CloseCode, CloseStatus};
 pub use connection::{
     Chunk, CloseFrame, CloseOutcome, Config, Connection, ControlFrame, ControlPayload, Event,
