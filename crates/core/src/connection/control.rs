@@ -15,7 +15,10 @@ pub(crate) struct ControlBuffer {
 }
 
 impl ControlBuffer {
-    pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_CONTROL_PAYLOAD], length: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; MAX_CONTROL_PAYLOAD],
+        length: 0,
+    };
 
     /// A copy of `payload`; `None` if it is longer than a control frame may carry.
     pub(crate) fn new(payload: &[u8]) -> Option<Self> {
@@ -25,7 +28,10 @@ impl ControlBuffer {
 
     /// Appends what there is room for; returns how many bytes that is.
     pub(crate) fn append(&mut self, payload: &[u8]) -> usize {
-        let room = self.bytes.get_mut(usize::from(self.length)..).unwrap_or_default();
+        let room = self
+            .bytes
+            .get_mut(usize::from(self.length)..)
+            .unwrap_or_default();
         let length = room.len().min(payload.len());
         if let (Some(to), Some(from)) = (room.get_mut(..length), payload.get(..length)) {
             to.copy_from_slice(from);
@@ -37,7 +43,9 @@ impl ControlBuffer {
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+        self.bytes
+            .get(..usize::from(self.length))
+            .unwrap_or_default()
     }
 }
 
@@ -153,7 +161,9 @@ pub(crate) fn close_status(body: &[u8]) -> CloseStatus {
 
 /// The reason of a judged Close frame's body.
 pub(crate) fn close_reason(body: &[u8]) -> &str {
-    body.get(2..).and_then(|reason| core::str::from_utf8(reason).ok()).unwrap_or_default()
+    body.get(2..)
+        .and_then(|reason| core::str::from_utf8(reason).ok())
+        .unwrap_or_default()
 }
 
 const MAX_CONTROL_FRAME: usize = 2 + 4 + MAX_CONTROL_PAYLOAD;
@@ -173,11 +183,19 @@ impl ControlFrame {
         masking_key: Option<[u8; 4]>,
     ) -> Self {
         let payload = payload.as_slice();
-        let header =
-            FrameHeader { fin: true, rsv: 0, opcode, masking_key, payload_length: payload.len() as u64 }
-                .encode();
+        let header = FrameHeader {
+            fin: true,
+            rsv: 0,
+            opcode,
+            masking_key,
+            payload_length: payload.len() as u64,
+        }
+        .encode();
         let header = header.as_slice();
-        let mut frame = Self { bytes: [0; MAX_CONTROL_FRAME], length: 0 };
+        let mut frame = Self {
+            bytes: [0; MAX_CONTROL_FRAME],
+            length: 0,
+        };
         if let Some((head, body)) = frame.bytes.split_at_mut_checked(header.len()) {
             head.copy_from_slice(header);
             // A key of zeros changes nothing: what a server sends is not masked.
@@ -192,7 +210,9 @@ impl ControlFrame {
     /// The frame's bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+        self.bytes
+            .get(..usize::from(self.length))
+            .unwrap_or_default()
     }
 }
 

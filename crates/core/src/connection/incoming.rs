@@ -106,7 +106,9 @@ impl Incoming {
                 self.frame = Some(frame);
                 return Ok((&mut [], None));
             }
-            let available = usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(input.len());
+            let available = usize::try_from(frame.remaining)
+                .unwrap_or(usize::MAX)
+                .min(input.len());
             let Some((payload, rest)) = mem::take(&mut input).split_at_mut_checked(available)
             else {
                 return Ok((&mut [], None));
@@ -161,15 +163,19 @@ impl Incoming {
             self.rules.continuing = Some(true);
             // An extension's bits stand on a message's first frame (RFC 7692 section 6).
             self.rules.claimed_rsv = 0;
-            self.rules.max_message_remainder =
-                self.rules.max_message_remainder.saturating_sub(header.payload_length);
+            self.rules.max_message_remainder = self
+                .rules
+                .max_message_remainder
+                .saturating_sub(header.payload_length);
         }
         Ok(frame)
     }
 
     fn count_fragment(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
-        self.rules.max_message_remainder =
-            self.rules.max_message_remainder.saturating_sub(header.payload_length);
+        self.rules.max_message_remainder = self
+            .rules
+            .max_message_remainder
+            .saturating_sub(header.payload_length);
         if header.payload_length == 0
             && !header.fin
             && let Some(message) = &mut self.message
@@ -225,10 +231,13 @@ impl Incoming {
         if message_type == MessageType::Text && !compressed {
             if first && last {
                 // A text that comes whole is validated once, and handed out as what it is.
-                let valid = core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+                let valid =
+                    core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
                 text = Some(valid);
             } else {
-                self.utf8.validate(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+                self.utf8
+                    .validate(payload)
+                    .map_err(|_| ProtocolError::InvalidUtf8)?;
                 if last {
                     self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
                 }
@@ -244,7 +253,14 @@ impl Incoming {
         } else {
             message.begun = true;
         }
-        Ok(Some(Event::Data(Chunk { message_type, payload, text, first, last, compressed })))
+        Ok(Some(Event::Data(Chunk {
+            message_type,
+            payload,
+            text,
+            first,
+            last,
+            compressed,
+        })))
     }
 }
 

@@ -10,7 +10,6 @@ use crate::role::Role;
 
 /// What the caller is to do next on its transport, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "short-lived, and the core does not allocate")]
 pub enum Transmit {
     /// Write this frame, between two frames of messages, never inside one.
     Frame(ControlFrame),
@@ -71,7 +70,11 @@ impl Outgoing {
     /// The next thing to do.
     #[inline]
     pub(crate) fn poll(&mut self, role: &mut impl Role) -> Option<Transmit> {
-        if self.is_idle() { None } else { self.poll_queued(role) }
+        if self.is_idle() {
+            None
+        } else {
+            self.poll_queued(role)
+        }
     }
 
     #[inline]
@@ -117,6 +120,8 @@ impl Outgoing {
         if effects.abort_transport {
             self.pong = None;
             self.keepalive_ping = false;
+            // A Close frame that is still queued is never sent, and is not told as sent.
+            self.closed &= !self.close_queued;
             self.close_queued = false;
             self.shutdown_write = false;
             self.abort_transport = true;
@@ -185,8 +190,18 @@ fn data_frame(
     role: &mut impl Role,
 ) -> OutgoingFrame {
     let masking_key = role.masking_key();
-    let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_length }.encode();
-    OutgoingFrame { header, masker: masking_key.map(Masker::new) }
+    let header = FrameHeader {
+        fin,
+        rsv: 0,
+        opcode,
+        masking_key,
+        payload_length,
+    }
+    .encode();
+    OutgoingFrame {
+        header,
+        masker: masking_key.map(Masker::new),
+    }
 }
 
 fn frame(opcode: Opcode, payload: &ControlBuffer, role: &mut impl Role) -> Transmit {

@@ -81,7 +81,9 @@ impl Timers {
                 Some(self.handshake_deadline)
             }
             Phase::Open if self.pinged => Some(self.pinged_at + self.keepalive_timeout.into()),
-            Phase::Open => self.keepalive_interval.map(|interval| self.heard + interval.into()),
+            Phase::Open => self
+                .keepalive_interval
+                .map(|interval| self.heard + interval.into()),
             Phase::Closed => None,
         }
     }

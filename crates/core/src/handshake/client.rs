@@ -5,10 +5,9 @@ use core::mem::MaybeUninit;
 
 use crate::handshake::HandshakeError;
 use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions, is_name};
-use crate::handshake::field::{Field, InvalidField, judge_added, trim};
+use crate::handshake::field::{Field, InvalidField, is_host, judge_added, trim};
 use crate::handshake::head::{Fields, HeadLimits, HeadScanner, MOST_FIELDS};
 use crate::handshake::key::{AcceptKey, SecWebSocketKey};
-use crate::handshake::request::subprotocols;
 use crate::handshake::response::{BufferTooSmall, Writer};
 
 /// What a client asks for.
@@ -48,13 +47,16 @@ impl<'a> ClientRequest<'a> {
 
     fn judge(&self) -> Result<(), InvalidRequest> {
         let visible = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21..=0x7E));
-        if self.authority.is_empty() || !visible(self.authority) {
+        if !is_host(self.authority.as_bytes()) {
             return Err(InvalidRequest::Authority);
         }
         if !self.target.starts_with('/') || !visible(self.target) || self.target.contains('#') {
             return Err(InvalidRequest::Target);
         }
-        if self.origin.is_some_and(|origin| origin.is_empty() || !visible(origin)) {
+        if self
+            .origin
+            .is_some_and(|origin| origin.is_empty() || !visible(origin))
+        {
             return Err(InvalidRequest::Origin);
         }
         for (index, name) in self.subprotocols.iter().enumerate() {
@@ -63,7 +65,13 @@ impl<'a> ClientRequest<'a> {
                 return Err(InvalidRequest::Subprotocol);
             }
         }
-        self.fields.iter().try_for_each(judge_added).map_err(InvalidRequest::Field)
+        if self.origin.is_some() && self.fields.iter().any(|field| field.is("origin")) {
+            return Err(InvalidRequest::Field(InvalidField::Reserved));
+        }
+        self.fields
+            .iter()
+            .try_for_each(judge_added)
+            .map_err(InvalidRequest::Field)
     }
 }
 
@@ -111,7 +119,10 @@ impl ClientHandshake {
     /// A handshake with a nonce: 16 random bytes, fresh for each connection.
     #[must_use]
     pub fn new(nonce: [u8; 16], limits: HeadLimits) -> Self {
-        Self { key: SecWebSocketKey::from_nonce(nonce), scanner: HeadScanner::new(limits) }
+        Self {
+            key: SecWebSocketKey::from_nonce(nonce),
+            scanner: HeadScanner::new(limits),
+        }
     }
 
     /// The accept value that the server must answer.
@@ -144,7 +155,11 @@ impl ClientHandshake {
             writer.field(&Field::new("Origin", origin));
         }
         for (index, name) in request.subprotocols.iter().enumerate() {
-            let lead: &[u8] = if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " };
+            let lead: &[u8] = if index == 0 {
+                b"Sec-WebSocket-Protocol: "
+            } else {
+                b", "
+            };
             writer.put(lead).put(name.as_bytes());
         }
         if !request.subprotocols.is_empty() {
@@ -222,7 +237,10 @@ impl<'b> ServerResponse<'b> {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
             _ => return Err(HandshakeError::Malformed),
         }
-        Ok(Self { head, status: parsed.code.ok_or(HandshakeError::Malformed)? })
+        Ok(Self {
+            head,
+            status: parsed.code.ok_or(HandshakeError::Malformed)?,
+        })
     }
 
     /// The head's length in bytes. Behind it in the caller's buffer are frames, if the status is
@@ -247,7 +265,9 @@ impl<'b> ServerResponse<'b> {
     /// The value of the first field called `name`, without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'b [u8]> {
-        self.fields().find(|field| field.is(name)).map(|field| field.value)
+        self.fields()
+            .find(|field| field.is(name))
+            .map(|field| field.value)
     }
 
     /// Judges the response to `request`.
@@ -261,7 +281,12 @@ impl<'b> ServerResponse<'b> {
         handshake: &ClientHandshake,
         request: &ClientRequest<'_>,
     ) -> Result<Upgraded<'b>, HandshakeError> {
-        verify_parsed(self.status, self.fields(), handshake.expected_accept(), request)
+        verify_parsed(
+            self.status,
+            self.fields(),
+            handshake.expected_accept(),
+            request,
+        )
     }
 }
 
@@ -280,7 +305,9 @@ pub fn verify_parsed<'b>(
         return Err(HandshakeError::UnexpectedStatus(status));
     }
     let lists = |name: &str, token: &str| {
-        fields.clone().any(|field| field.is(name) && field.lists(token))
+        fields
+            .clone()
+            .any(|field| field.is(name) && field.lists(token))
     };
     if !lists("upgrade", "websocket") {
         return Err(HandshakeError::UpgradeMissing);
@@ -288,22 +315,42 @@ pub fn verify_parsed<'b>(
     if !lists("connection", "upgrade") {
         return Err(HandshakeError::ConnectionMissing);
     }
-    let mut accepts = fields.clone().filter(|field| field.is("sec-websocket-accept"));
+    let mut accepts = fields
+        .clone()
+        .filter(|field| field.is("sec-websocket-accept"));
     let accept = accepts.next().map(|field| trim(field.value));
     if accept != Some(expected_accept.as_bytes()) || accepts.next().is_some() {
         return Err(HandshakeError::WrongAccept);
     }
     let extensions = request.extensions.verify(fields.clone())?;
-    let mut chosen = subprotocols(fields);
-    let subprotocol = chosen.next();
-    match subprotocol {
-        Some(_) if chosen.next().is_some() => Err(HandshakeError::SeveralSubprotocols),
-        Some(name) if !request.subprotocols.contains(&name) => {
-            Err(HandshakeError::UnofferedSubprotocol)
-        }
-        None if request.require_subprotocol && !request.subprotocols.is_empty() => {
+    let subprotocol = chosen_subprotocol(fields, request)?;
+    Ok(Upgraded {
+        subprotocol,
+        extensions,
+    })
+}
+
+/// The subprotocol that the server chose: the whole of one field, to the letter one of those
+/// offered (RFC 6455 sections 4.1 and 11.3.4).
+fn chosen_subprotocol<'b>(
+    fields: impl Iterator<Item = Field<'b>>,
+    request: &ClientRequest<'_>,
+) -> Result<Option<&'b str>, HandshakeError> {
+    let mut lines = fields.filter(|field| field.is("sec-websocket-protocol"));
+    let Some(line) = lines.next() else {
+        let required = request.require_subprotocol && !request.subprotocols.is_empty();
+        return if required {
             Err(HandshakeError::SubprotocolMissing)
-        }
-        _ => Ok(Upgraded { subprotocol, extensions }),
+        } else {
+            Ok(None)
+        };
+    };
+    if lines.next().is_some() || line.elements().nth(1).is_some() {
+        return Err(HandshakeError::SeveralSubprotocols);
     }
+    core::str::from_utf8(trim(line.value))
+        .ok()
+        .filter(|name| request.subprotocols.contains(name))
+        .map(Some)
+        .ok_or(HandshakeError::UnofferedSubprotocol)
 }

@@ -9,7 +9,8 @@ use crate::handshake::response::Response;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The head is no HTTP: a bad line, a bare LF, a folded line, a space before a colon.
+    /// The head is no HTTP: a bad line, a bare LF, a folded line, a space before a colon, a target
+    /// that is neither a path nor a URL.
     Malformed,
     /// The request line is over its limit.
     RequestLineTooLong,
@@ -19,7 +20,7 @@ pub enum HandshakeError {
     TooManyFields,
     /// The head is over its limit.
     HeadTooLarge,
-    /// The request has no Host, or more than one.
+    /// The request has no Host, more than one, or one that names no host.
     HostNotSingle,
     /// The request announces a body.
     RequestHasBody,
@@ -108,15 +109,16 @@ impl HandshakeError {
     /// The refusal that a server writes.
     #[must_use]
     pub const fn response(self) -> Response<'static> {
-        const ALLOW: &[Field<'static>] = &[Field::new("Allow", "GET")];
-        const UPGRADE: &[Field<'static>] =
-            &[Field::new("Upgrade", "websocket"), Field::new("Sec-WebSocket-Version", "13")];
-        let fields = match self {
-            Self::MethodNotGet => ALLOW,
-            Self::NotAnUpgrade | Self::UnsupportedVersion => UPGRADE,
-            _ => &[],
+        const TEXT: Field<'static> = Field::new("Content-Type", "text/plain; charset=utf-8");
+        const PLAIN: &[Field<'static>] = &[TEXT];
+        // A 405 says which methods are allowed (RFC 9110 section 15.5.6).
+        const WITH_ALLOW: &[Field<'static>] = &[Field::new("Allow", "GET"), TEXT];
+        let own = if matches!(self, Self::MethodNotGet) {
+            WITH_ALLOW
+        } else {
+            PLAIN
         };
-        Response::refusal(self.status(), fields, self.text())
+        Response::refusal(self.status(), own, self.text())
     }
 
     const fn text(self) -> &'static str {

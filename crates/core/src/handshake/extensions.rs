@@ -144,10 +144,7 @@ impl<'b> Extension<'b> {
     /// The parameters, in order; a repeated one is given again.
     pub fn parameters(&self) -> impl Iterator<Item = Parameter<'b>> + Clone + use<'b> {
         let mut scanner = self.parameters;
-        core::iter::from_fn({
-            let next = move || scanner.parameter().flatten();
-            next
-        })
+        core::iter::from_fn(move || scanner.parameter().flatten())
     }
 }
 
@@ -167,7 +164,10 @@ impl<'b> Scanner<'b> {
         let Some(name) = self.token() else {
             return Some(None);
         };
-        let extension = Extension { name, parameters: *self };
+        let extension = Extension {
+            name,
+            parameters: *self,
+        };
         while let Some(parameter) = self.parameter() {
             if parameter.is_none() {
                 return Some(None);
@@ -200,14 +200,21 @@ impl<'b> Scanner<'b> {
             }
             None => self.token().map(str::as_bytes),
         };
-        Some(raw.map(|raw| Parameter { name, value: Some(ParameterValue { raw }) }))
+        Some(raw.map(|raw| Parameter {
+            name,
+            value: Some(ParameterValue { raw }),
+        }))
     }
 
     fn token(&mut self) -> Option<&'b str> {
         let end = self.rest.iter().position(|byte| !is_token_byte(*byte));
         let (token, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len()))?;
         self.rest = rest;
-        if token.is_empty() { None } else { core::str::from_utf8(token).ok() }
+        if token.is_empty() {
+            None
+        } else {
+            core::str::from_utf8(token).ok()
+        }
     }
 
     /// The inside of a quoted string, whose content must be a token; its opening quote is eaten.
@@ -287,10 +294,10 @@ mod tests {
             ("foo", &["foo[]"]),
             ("foo, bar; baz=2", &["foo[]", "bar[baz=2]"]),
             ("deflate-stream", &["deflate-stream[]"]),
-            ("mux; max-channels=4; flow-control, deflate-stream", &[
-                "mux[max-channels=4 flow-control]",
-                "deflate-stream[]",
-            ]),
+            (
+                "mux; max-channels=4; flow-control, deflate-stream",
+                &["mux[max-channels=4 flow-control]", "deflate-stream[]"],
+            ),
             (" , a ;b=\"c\" ,, d\t;\te = f , ", &["a[b=c]", "d[e=f]"]),
             ("a; b=\"\\1\\5\"", &["a[b=15]"]),
         ] {
@@ -301,8 +308,23 @@ mod tests {
     #[test]
     fn lists_against_the_grammar_are_refused() {
         for value in [
-            "a b", ";", "a;", "a;;b", "a;=", "a;b=", "a;b=\"", "a;b=\"\"", "a;b=\"c", "a;b=\"c d\"",
-            "a;b=\"c\"d", "a=b", "a;b=c=d", "\"a\"", "a;b=\"\\\\\"", "a;b=\"\\\"", "\u{e9}",
+            "a b",
+            ";",
+            "a;",
+            "a;;b",
+            "a;=",
+            "a;b=",
+            "a;b=\"",
+            "a;b=\"\"",
+            "a;b=\"c",
+            "a;b=\"c d\"",
+            "a;b=\"c\"d",
+            "a=b",
+            "a;b=c=d",
+            "\"a\"",
+            "a;b=\"\\\\\"",
+            "a;b=\"\\\"",
+            "\u{e9}",
         ] {
             assert_eq!(shown(value), None, "{value}");
         }

@@ -15,7 +15,10 @@ impl<'a> Field<'a> {
     /// A field of text.
     #[must_use]
     pub const fn new(name: &'a str, value: &'a str) -> Self {
-        Self { name, value: value.as_bytes() }
+        Self {
+            name,
+            value: value.as_bytes(),
+        }
     }
 
     /// Whether this is the field called `name`, without regard to case.
@@ -36,7 +39,8 @@ impl<'a> Field<'a> {
 
     /// Whether the value, as a list, holds `token`, without regard to case.
     pub(crate) fn lists(&self, token: &str) -> bool {
-        self.elements().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+        self.elements()
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 }
 
@@ -66,13 +70,22 @@ impl core::error::Error for InvalidField {}
 
 /// Judges a field that the application adds.
 pub(crate) fn judge_added(field: &Field<'_>) -> Result<(), InvalidField> {
-    const RESERVED: [&str; 5] =
-        ["connection", "upgrade", "content-length", "transfer-encoding", "host"];
+    const RESERVED: [&str; 5] = [
+        "connection",
+        "upgrade",
+        "content-length",
+        "transfer-encoding",
+        "host",
+    ];
     const PREFIX: &[u8] = b"sec-websocket-";
     if !is_token(field.name.as_bytes()) {
         return Err(InvalidField::Name);
     }
-    if !field.value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7F)) {
+    if !field
+        .value
+        .iter()
+        .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7F))
+    {
         return Err(InvalidField::Value);
     }
     let handshakes = field
@@ -101,6 +114,18 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 /// Whether `bytes` is a token (RFC 9110 section 5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
+}
+
+/// Whether `bytes` can be a Host: what a name, an address and a port are written with, and at
+/// least one such byte (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+pub(crate) fn is_host(bytes: &[u8]) -> bool {
+    let is_host_byte = |byte: &u8| {
+        matches!(byte,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!'
+            | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'['
+            | b']')
+    };
+    !bytes.is_empty() && bytes.iter().all(is_host_byte)
 }
 
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
@@ -134,7 +159,11 @@ mod tests {
             ("sec-websocket-accept", "a", Err(InvalidField::Reserved)),
             ("UPGRADE", "a", Err(InvalidField::Reserved)),
         ] {
-            assert_eq!(judge_added(&Field::new(name, value)), verdict, "{name} {value}");
+            assert_eq!(
+                judge_added(&Field::new(name, value)),
+                verdict,
+                "{name} {value}"
+            );
         }
     }
 }

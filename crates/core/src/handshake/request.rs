@@ -2,12 +2,12 @@
 
 use core::mem::MaybeUninit;
 
+use crate::handshake::HandshakeError;
 use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions};
-use crate::handshake::field::{Field, is_token};
+use crate::handshake::field::{Field, is_host, is_token, trim};
 use crate::handshake::head::{Fields, MOST_FIELDS};
 use crate::handshake::key::{AcceptKey, is_valid_key};
 use crate::handshake::response::{Acceptance, WriteError, write_switching_protocols};
-use crate::handshake::HandshakeError;
 
 /// A version of HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +37,9 @@ impl<'b> Request<'b> {
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, &mut fields) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Err(httparse::Error::Version) => return Err(HandshakeError::UnsupportedHttpVersion),
+            Err(httparse::Error::Version) if names_version(head) => {
+                return Err(HandshakeError::UnsupportedHttpVersion);
+            }
             _ => return Err(HandshakeError::Malformed),
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -45,8 +47,18 @@ impl<'b> Request<'b> {
         else {
             return Err(HandshakeError::Malformed);
         };
-        let version = if minor == 0 { HttpVersion::Http10 } else { HttpVersion::Http11 };
-        let fields = parsed.headers.iter().map(|h| Field { name: h.name, value: h.value });
+        let version = if minor == 0 {
+            HttpVersion::Http10
+        } else {
+            HttpVersion::Http11
+        };
+        if !is_target_of(method, target) {
+            return Err(HandshakeError::Malformed);
+        }
+        let fields = parsed.headers.iter().map(|h| Field {
+            name: h.name,
+            value: h.value,
+        });
         let seen = Seen::of(fields);
         seen.judge_http(version)?;
         Ok(Self {
@@ -72,16 +84,20 @@ impl<'b> Request<'b> {
         self.method
     }
 
-    /// The target, as sent: `/chat?room=1`.
+    /// The target, as sent: `/chat?room=1`, or a whole URL.
     #[must_use]
     pub const fn target(&self) -> &'b str {
         self.target
     }
 
-    /// The target up to its `?`.
+    /// The target's path, up to its `?`.
     #[must_use]
     pub fn path(&self) -> &'b str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+        let target = split_absolute(self.target).map_or(self.target, |(_, rest)| rest);
+        match target.split_once('?').map_or(target, |(path, _)| path) {
+            "" => "/",
+            path => path,
+        }
     }
 
     /// The target behind its `?`.
@@ -105,31 +121,45 @@ impl<'b> Request<'b> {
     /// The value of the first field called `name`, without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'b [u8]> {
-        self.fields().find(|field| field.is(name)).map(|field| field.value)
+        self.fields()
+            .find(|field| field.is(name))
+            .map(|field| field.value)
     }
 
-    /// The Host.
+    /// The host that the request is for, with its port: that of a target which is a whole URL
+    /// (RFC 9112 section 3.2.2), the Host field's otherwise.
     #[must_use]
     pub fn host(&self) -> Option<&'b str> {
-        self.field("host").and_then(|host| core::str::from_utf8(host).ok())
+        match split_absolute(self.target) {
+            Some((host, _)) => Some(host),
+            None => self
+                .field("host")
+                .and_then(|host| core::str::from_utf8(host).ok()),
+        }
     }
 
     /// The Origin, which browsers send and others need not. To judge it, see
     /// [`OriginPolicy`](super::OriginPolicy).
     #[must_use]
     pub fn origin(&self) -> Option<&'b str> {
-        self.field("origin").and_then(|origin| core::str::from_utf8(origin).ok())
+        self.field("origin")
+            .and_then(|origin| core::str::from_utf8(origin).ok())
     }
 
-    /// The subprotocols offered, in the client's order of preference, over all lines.
+    /// The subprotocols offered, in the client's order of preference, over all lines (RFC 6455
+    /// section 11.3.4).
     pub fn subprotocols(&self) -> impl Iterator<Item = &'b str> + Clone + use<'b> {
-        subprotocols(self.fields())
+        self.fields()
+            .filter(|field| field.is("sec-websocket-protocol"))
+            .flat_map(|field| field.elements())
+            .filter_map(|element| core::str::from_utf8(element).ok())
     }
 
     /// The first subprotocol offered that is among `supported`: the client's preference decides.
     #[must_use]
     pub fn choose_subprotocol(&self, supported: &[&str]) -> Option<&'b str> {
-        self.subprotocols().find(|offered| supported.contains(offered))
+        self.subprotocols()
+            .find(|offered| supported.contains(offered))
     }
 
     /// Whether `Upgrade` lists `websocket`: whether the client wants a WebSocket at all.
@@ -202,27 +232,52 @@ impl<'b> Upgrade<'b> {
         extensions: NegotiatedExtensions,
         out: &mut [u8],
     ) -> Result<usize, WriteError> {
-        if acceptance.subprotocol.is_some_and(|name| !is_token(name.as_bytes())) {
+        if acceptance
+            .subprotocol
+            .is_some_and(|name| !is_token(name.as_bytes()))
+        {
             return Err(WriteError::SubprotocolNotOffered);
         }
         write_switching_protocols(&self.accept_key(), acceptance, extensions, out)
     }
 }
 
-/// The subprotocols in `fields`, in order (RFC 6455 section 11.3.4).
-pub(crate) fn subprotocols<'b>(
-    fields: impl Iterator<Item = Field<'b>> + Clone,
-) -> impl Iterator<Item = &'b str> + Clone {
-    fields
-        .filter(|field| field.is("sec-websocket-protocol"))
-        .flat_map(|field| field.elements())
-        .filter_map(|element| core::str::from_utf8(element).ok())
+/// Whether the first line ends as that of an HTTP request does, in a version of whatever number.
+fn names_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.split(|byte| *byte == b' ').skip(2);
+    parts.next().is_some_and(|version| version.starts_with(b"HTTP/")) && parts.next().is_none()
+}
+
+/// Whether `method` can have `target` (RFC 9112 section 3.2): a path; a whole URL, which RFC 6455
+/// section 4.2.1 allows too; `*` with OPTIONS, and what is neither with CONNECT.
+fn is_target_of(method: &str, target: &str) -> bool {
+    match split_absolute(target) {
+        Some((host, _)) => is_host(host.as_bytes()),
+        None => {
+            target.starts_with('/') || (method == "OPTIONS" && target == "*") || method == "CONNECT"
+        }
+    }
+}
+
+/// The host of a target that is a whole URL, and what stands behind it: a path and a query.
+fn split_absolute(target: &str) -> Option<(&str, &str)> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    let is_known = |known: &&str| scheme.eq_ignore_ascii_case(known);
+    if !["http", "https", "ws", "wss"].iter().any(is_known) {
+        return None;
+    }
+    rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))
 }
 
 /// What the fields of a request say, gathered in one pass.
 #[derive(Default)]
 struct Seen<'b> {
     hosts: usize,
+    malformed_host: bool,
     body: bool,
     upgrade: bool,
     connection: bool,
@@ -244,9 +299,17 @@ impl<'b> Seen<'b> {
     }
 
     fn see(&mut self, field: Field<'b>) {
+        // Fields that were parsed by other means may still have white space around them.
+        let field = Field {
+            value: trim(field.value),
+            ..field
+        };
         // The lengths of the names tell most fields apart from those that matter here.
         match field.name.len() {
-            4 if field.is("host") => self.hosts = self.hosts.saturating_add(1),
+            4 if field.is("host") => {
+                self.hosts = self.hosts.saturating_add(1);
+                self.malformed_host |= !is_host(field.value);
+            }
             7 if field.is("upgrade") => self.upgrade |= field.lists("websocket"),
             10 if field.is("connection") => self.connection |= field.lists("upgrade"),
             14 if field.is("content-length") => self.body |= field.value != b"0",
@@ -270,13 +333,18 @@ impl<'b> Seen<'b> {
         }
     }
 
-    /// What any HTTP request must keep to: one Host (RFC 9112 section 3.2), and here no body, so
-    /// that nothing behind the head can be taken for another request.
+    /// What any HTTP request must keep to: one valid Host (RFC 9112 section 3.2), and here no body,
+    /// so that nothing behind the head can be taken for another request.
     fn judge_http(&self, version: HttpVersion) -> Result<(), HandshakeError> {
-        if self.hosts > 1 || (self.hosts == 0 && version >= HttpVersion::Http11) {
+        let missing = self.hosts == 0 && version >= HttpVersion::Http11;
+        if missing || self.hosts > 1 || self.malformed_host {
             return Err(HandshakeError::HostNotSingle);
         }
-        if self.body { Err(HandshakeError::RequestHasBody) } else { Ok(()) }
+        if self.body {
+            Err(HandshakeError::RequestHasBody)
+        } else {
+            Ok(())
+        }
     }
 
     /// RFC 6455 section 4.2.1.

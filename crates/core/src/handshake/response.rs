@@ -15,7 +15,11 @@ pub struct BufferTooSmall {
 
 impl fmt::Display for BufferTooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the buffer is too small: {} bytes are needed", self.needed)
+        write!(
+            f,
+            "the buffer is too small: {} bytes are needed",
+            self.needed
+        )
     }
 }
 
@@ -76,7 +80,10 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn field(&mut self, field: &Field<'_>) -> &mut Self {
-        self.put(field.name.as_bytes()).put(b": ").put(field.value).put(b"\r\n")
+        self.put(field.name.as_bytes())
+            .put(b": ")
+            .put(field.value)
+            .put(b"\r\n")
     }
 
     fn number(&mut self, number: usize) -> &mut Self {
@@ -101,7 +108,9 @@ impl<'a> Writer<'a> {
         if self.length <= self.out.len() {
             Ok(self.length)
         } else {
-            Err(BufferTooSmall { needed: self.length })
+            Err(BufferTooSmall {
+                needed: self.length,
+            })
         }
     }
 }
@@ -111,27 +120,38 @@ impl<'a> Writer<'a> {
 pub struct Response<'a> {
     /// The status, 200 to 599.
     pub status: u16,
-    /// The application's fields. `Connection: close` and `Content-Length` are added.
+    /// The application's fields. `Connection: close` and `Content-Length` are added, and to a 426
+    /// what can be upgraded to.
     pub fields: &'a [Field<'a>],
-    /// The body.
+    /// The body. A status that has none, such as 204, is written without it.
     pub body: &'a [u8],
-    /// Whether the fields are our own and not judged.
-    trusted: bool,
+    /// Our own fields.
+    own: &'static [Field<'static>],
 }
 
 impl<'a> Response<'a> {
     /// A response of the application's.
     #[must_use]
     pub const fn new(status: u16, fields: &'a [Field<'a>], body: &'a [u8]) -> Self {
-        Self { status, fields, body, trusted: false }
+        Self {
+            status,
+            fields,
+            body,
+            own: &[],
+        }
     }
 
     pub(crate) const fn refusal(
         status: u16,
-        fields: &'static [Field<'static>],
+        own: &'static [Field<'static>],
         text: &'static str,
     ) -> Self {
-        Self { status, fields, body: text.as_bytes(), trusted: true }
+        Self {
+            status,
+            fields: &[],
+            body: text.as_bytes(),
+            own,
+        }
     }
 
     /// Writes the response into `out`; returns its length. The answer to a HEAD request, for which
@@ -152,23 +172,35 @@ impl<'a> Response<'a> {
             .put(reason_phrase(self.status).as_bytes())
             .put(b"\r\n");
         for field in self.fields {
-            if !self.trusted {
-                judge_added(field)?;
-            }
+            judge_added(field)?;
             writer.field(field);
         }
-        if self.trusted {
-            writer.put(b"Content-Type: text/plain; charset=utf-8\r\n");
+        for field in self.own {
+            writer.field(field);
         }
-        // A 426 must name Upgrade in Connection too (RFC 9110 section 7.8).
+        // A 426 says what to upgrade to, and names Upgrade in Connection too (RFC 9110 sections
+        // 15.5.22 and 7.8; RFC 6455 section 4.4).
         writer.put(if self.status == 426 {
-            b"Connection: close, Upgrade\r\nContent-Length: "
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: close, Upgrade\r\n"
         } else {
-            b"Connection: close\r\nContent-Length: "
+            b"Connection: close\r\n"
         });
-        writer.number(self.body.len()).put(b"\r\n\r\n");
+        // 204, 205 and 304 have no body; of these only 205 says a length (RFC 9110 sections 8.6,
+        // 15.3.5, 15.3.6 and 15.4.5).
+        let body = if matches!(self.status, 204 | 205 | 304) {
+            &[]
+        } else {
+            self.body
+        };
+        if !matches!(self.status, 204 | 304) {
+            writer
+                .put(b"Content-Length: ")
+                .number(body.len())
+                .put(b"\r\n");
+        }
+        writer.put(b"\r\n");
         if !head_only {
-            writer.put(self.body);
+            writer.put(body);
         }
         writer.finish().map_err(WriteError::BufferTooSmall)
     }
@@ -197,7 +229,10 @@ pub(crate) fn write_switching_protocols(
         .put(accept.as_bytes())
         .put(b"\r\n");
     if let Some(subprotocol) = acceptance.subprotocol {
-        writer.put(b"Sec-WebSocket-Protocol: ").put(subprotocol.as_bytes()).put(b"\r\n");
+        writer
+            .put(b"Sec-WebSocket-Protocol: ")
+            .put(subprotocol.as_bytes())
+            .put(b"\r\n");
     }
     extensions.write_response(&mut writer);
     for field in acceptance.fields {

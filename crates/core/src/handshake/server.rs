@@ -38,7 +38,9 @@ impl ServerHandshake {
     /// A handshake at its start.
     #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
-        Self { scanner: HeadScanner::new(limits) }
+        Self {
+            scanner: HeadScanner::new(limits),
+        }
     }
 
     /// Looks at `bytes`, which holds everything received so far; the request, once it is whole.
@@ -47,10 +49,7 @@ impl ServerHandshake {
     ///
     /// What is wrong with it as HTTP. Answer with [`HandshakeError::response`], read nothing more,
     /// and close.
-    pub fn receive<'b>(
-        &mut self,
-        bytes: &'b [u8],
-    ) -> Result<Option<Request<'b>>, HandshakeError> {
+    pub fn receive<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<Request<'b>>, HandshakeError> {
         match self.scanner.scan(bytes)? {
             None => Ok(None),
             Some(length) => Request::parse(bytes.get(..length).unwrap_or_default()).map(Some),
@@ -75,7 +74,9 @@ impl ServerHandshake {
         {
             return Err(AcceptError::Write(WriteError::SubprotocolNotOffered));
         }
-        upgrade.accept(acceptance, extensions, out).map_err(AcceptError::Write)
+        upgrade
+            .accept(acceptance, extensions, out)
+            .map_err(AcceptError::Write)
     }
 }
 

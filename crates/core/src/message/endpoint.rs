@@ -13,7 +13,7 @@ use crate::handshake::NegotiatedExtensions;
 use crate::message::prepared::Prepared;
 use crate::message::read_buffer::{ChunkRef, ReadBuffer, Step};
 use crate::message::types::{Message, MessageRef};
-use crate::message::write_queue::{MAX_SLICES, SHARE_FROM, WriteQueue};
+use crate::message::write_queue::{MAX_SLICES, SHARE_FROM, WriteBatch, WriteQueue};
 use crate::opcode::MessageType;
 use crate::ready_state::ReadyState;
 use crate::role::Role;
@@ -31,10 +31,17 @@ use crate::utf8::Utf8Validator;
 ///    [`handle_timeout`](Self::handle_timeout).
 ///
 /// Replies queued in step 1 thus go out together, in one write for each read.
+///
+/// Two threads can share it under a lock that neither holds while it waits for the transport: the
+/// one that reads keeps a [`ReadBuffer`] of its own, for
+/// [`next_message_in`](Self::next_message_in); the one that writes takes out what is queued as a
+/// [`WriteBatch`], with [`take_batch`](Self::take_batch).
 pub struct Endpoint<R> {
     connection: Connection<R>,
     read: ReadBuffer,
     write: WriteQueue,
+    /// Bytes of the batch taken out that are not written yet; they go out before `write`.
+    taken: usize,
     high_water: usize,
     stall_timeout: Duration,
     /// Since when the transport has accepted nothing.
@@ -66,6 +73,7 @@ impl<R: Role> Endpoint<R> {
             connection: Connection::new(role, config, now),
             read: ReadBuffer::new(),
             write: WriteQueue::new(),
+            taken: 0,
             high_water: config.write_high_water,
             stall_timeout: config.write_stall_timeout,
             stalled_since: None,
@@ -77,12 +85,7 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// The opening handshake succeeded; `leftover` are the bytes that came behind it.
-    pub fn open(
-        &mut self,
-        extensions: NegotiatedExtensions,
-        leftover: BytesMut,
-        now: Timestamp,
-    ) {
+    pub fn open(&mut self, extensions: NegotiatedExtensions, leftover: BytesMut, now: Timestamp) {
         self.read.begin_with(leftover);
         self.connection.open(extensions, now);
     }
@@ -116,10 +119,54 @@ impl<R: Role> Endpoint<R> {
     #[inline]
     fn step(&mut self, whole: bool, now: Timestamp) -> Result<Option<Step>, ProtocolError> {
         let step = self.read.step(&mut self.connection, whole, now);
-        if !matches!(step, Ok(None | Some(Step::Message | Step::Chunk | Step::Pong(_)))) {
+        self.stepped(step)
+    }
+
+    #[inline]
+    fn stepped(
+        &mut self,
+        step: Result<Option<Step>, ProtocolError>,
+    ) -> Result<Option<Step>, ProtocolError> {
+        if !matches!(
+            step,
+            Ok(None | Some(Step::Message | Step::Chunk | Step::Pong(_)))
+        ) {
             self.pump();
         }
         step
+    }
+
+    /// Takes out the read buffer, with all that is in it, for a thread that reads by itself.
+    pub fn take_read_buffer(&mut self) -> ReadBuffer {
+        core::mem::take(&mut self.read)
+    }
+
+    /// [`next_message`](Self::next_message), of a read buffer that was taken out.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_message`](Self::next_message).
+    pub fn next_message_in(
+        &mut self,
+        read: &mut ReadBuffer,
+        now: Timestamp,
+    ) -> Result<Option<Step>, ProtocolError> {
+        let step = read.step(&mut self.connection, true, now);
+        self.stepped(step)
+    }
+
+    /// [`next_chunk`](Self::next_chunk), of a read buffer that was taken out.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_message`](Self::next_message).
+    pub fn next_chunk_in(
+        &mut self,
+        read: &mut ReadBuffer,
+        now: Timestamp,
+    ) -> Result<Option<Step>, ProtocolError> {
+        let step = read.step(&mut self.connection, false, now);
+        self.stepped(step)
     }
 
     /// The whole message that the last step came to, where it lies.
@@ -166,11 +213,11 @@ impl<R: Role> Endpoint<R> {
         if self.aborted {
             return TransportStep::Close;
         }
-        if self.write.queued() > 0 {
+        if self.buffered_amount() > 0 {
             return TransportStep::Write;
         }
         self.pump();
-        if self.write.queued() > 0 {
+        if self.buffered_amount() > 0 {
             TransportStep::Write
         } else if core::mem::take(&mut self.shutdown_write) {
             TransportStep::ShutdownWrite
@@ -181,16 +228,31 @@ impl<R: Role> Endpoint<R> {
         }
     }
 
-    /// The bytes to be written next, in `slices`; returns how many slices there are.
+    /// The bytes to be written next, in `slices`; returns how many slices there are. While a batch
+    /// is taken out, its bytes come before these.
     pub fn write_slices<'a>(&'a self, slices: &mut [&'a [u8]; MAX_SLICES]) -> usize {
         self.write.slices(slices)
     }
 
     /// The transport took `count` bytes.
     pub fn wrote(&mut self, count: usize) {
-        self.write.consume(count);
+        let of_batch = count.min(self.taken);
+        self.taken = self.taken.saturating_sub(of_batch);
+        self.write.consume(count.saturating_sub(of_batch));
         if count > 0 {
             self.stalled_since = None;
+        }
+    }
+
+    /// Takes out what waits to be written, for a thread that writes while others go on queueing.
+    /// `batch` must be written out: what is left in it goes out first, and nothing is taken then.
+    ///
+    /// The endpoint still counts these bytes as waiting: tell [`wrote`](Self::wrote) as they are
+    /// written. Drop the batch when [`transport_step`](Self::transport_step) says to close.
+    pub fn take_batch(&mut self, batch: &mut WriteBatch) {
+        if self.taken == 0 && !self.aborted {
+            self.write.swap_into(batch);
+            self.taken = batch.remaining();
         }
     }
 
@@ -201,15 +263,16 @@ impl<R: Role> Endpoint<R> {
 
     /// Bytes that wait to be written, framing included.
     #[must_use]
+    #[inline]
     pub const fn buffered_amount(&self) -> usize {
-        self.write.queued()
+        self.write.queued().saturating_add(self.taken)
     }
 
     /// Whether so little waits to be written that more may be queued.
     #[must_use]
     #[inline]
     pub const fn has_room(&self) -> bool {
-        self.write.queued() < self.high_water
+        self.buffered_amount() < self.high_water
     }
 
     /// Queues a message. From 1 KiB on, a server does not copy it.
@@ -224,8 +287,11 @@ impl<R: Role> Endpoint<R> {
         }
         let message_type = message.message_type();
         let payload = message.into_payload();
-        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
-        self.write.append(|out| out.extend_from_slice(frame.header.as_slice()));
+        let frame = self
+            .connection
+            .begin_message(message_type, true, payload.len() as u64)?;
+        self.write
+            .append(|out| out.extend_from_slice(frame.header.as_slice()));
         self.write.share(payload);
         Ok(())
     }
@@ -251,12 +317,10 @@ impl<R: Role> Endpoint<R> {
     }
 
     #[inline]
-    fn send_slice(
-        &mut self,
-        message_type: MessageType,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
+    fn send_slice(&mut self, message_type: MessageType, payload: &[u8]) -> Result<(), SendError> {
+        let frame = self
+            .connection
+            .begin_message(message_type, true, payload.len() as u64)?;
         self.append_frame(frame, payload);
         Ok(())
     }
@@ -271,7 +335,8 @@ impl<R: Role> Endpoint<R> {
             return self.send_slice(prepared.message_type(), prepared.payload());
         }
         let length = prepared.payload().len() as u64;
-        self.connection.begin_message(prepared.message_type(), true, length)?;
+        self.connection
+            .begin_message(prepared.message_type(), true, length)?;
         let frame = prepared.frame();
         if frame.len() < SHARE_FROM {
             self.write.append(|out| out.extend_from_slice(frame));
@@ -293,7 +358,9 @@ impl<R: Role> Endpoint<R> {
     ) -> Result<(), SendError> {
         let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
         check_text(&mut text, payload, false)?;
-        let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
+        let frame = self
+            .connection
+            .begin_message(message_type, false, payload.len() as u64)?;
         self.outgoing_text = text;
         self.append_frame(frame, payload);
         Ok(())
@@ -309,7 +376,9 @@ impl<R: Role> Endpoint<R> {
     pub fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), SendError> {
         let mut text = self.outgoing_text;
         check_text(&mut text, payload, fin)?;
-        let frame = self.connection.continue_message(fin, payload.len() as u64)?;
+        let frame = self
+            .connection
+            .continue_message(fin, payload.len() as u64)?;
         self.outgoing_text = text;
         self.append_frame(frame, payload);
         Ok(())
@@ -322,7 +391,8 @@ impl<R: Role> Endpoint<R> {
     /// [`SendError`]; nothing is queued then.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let frame = self.connection.ping(payload)?;
-        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
+        self.write
+            .append(|out| out.extend_from_slice(frame.as_slice()));
         Ok(())
     }
 
@@ -333,7 +403,8 @@ impl<R: Role> Endpoint<R> {
     /// As [`ping`](Self::ping).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let frame = self.connection.pong(payload)?;
-        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
+        self.write
+            .append(|out| out.extend_from_slice(frame.as_slice()));
         Ok(())
     }
 
@@ -364,12 +435,7 @@ impl<R: Role> Endpoint<R> {
     /// # Errors
     ///
     /// [`SendError::CloseReasonTooLong`].
-    pub fn fail(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), SendError> {
+    pub fn fail(&mut self, code: CloseCode, reason: &str, now: Timestamp) -> Result<(), SendError> {
         self.connection.fail(code, reason, now)?;
         self.pump();
         Ok(())
@@ -392,7 +458,9 @@ impl<R: Role> Endpoint<R> {
     /// [`ProtocolError::PongTimeout`] or [`ProtocolError::WriteStalled`], once: the peer no longer
     /// answers, or no longer reads.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        let stalled = self.stalled_since.is_some_and(|since| since + self.stall_timeout <= now);
+        let stalled = self
+            .stalled_since
+            .is_some_and(|since| since + self.stall_timeout <= now);
         let result = if stalled {
             self.stalled_since = None;
             self.connection.transport_failed(now);
@@ -425,7 +493,21 @@ impl<R: Role> Endpoint<R> {
     /// Whether all bytes read have been handed out and nothing waits to be written.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.read.is_idle() && self.write.queued() == 0
+        self.read.is_idle() && self.buffered_amount() == 0
+    }
+
+    /// Whether there is no buffer to read into, so that the next read would allocate one.
+    #[must_use]
+    #[inline]
+    pub fn needs_read_buffer(&self) -> bool {
+        self.read.capacity() == 0
+    }
+
+    /// Whether there is no buffer to write into, so that the next message would allocate one.
+    #[must_use]
+    #[inline]
+    pub const fn needs_write_buffer(&self) -> bool {
+        self.write.needs_buffer()
     }
 
     /// The read buffer, if nothing in it is needed: so that an idle connection holds none.
@@ -473,12 +555,14 @@ impl<R: Role> Endpoint<R> {
             match self.connection.poll_transmit() {
                 None => return,
                 Some(Transmit::Frame(frame)) => {
-                    self.write.append(|out| out.extend_from_slice(frame.as_slice()));
+                    self.write
+                        .append(|out| out.extend_from_slice(frame.as_slice()));
                 }
                 Some(Transmit::ShutdownWrite) => self.shutdown_write = true,
                 Some(Transmit::CloseTransport) => self.close_transport = true,
                 Some(Transmit::AbortTransport) => {
                     self.write.discard();
+                    self.taken = 0;
                     self.stalled_since = None;
                     self.aborted = true;
                 }
@@ -505,7 +589,9 @@ fn check_text(
     let Some(validator) = text else {
         return Ok(());
     };
-    validator.validate(payload).map_err(|_| SendError::InvalidUtf8)?;
+    validator
+        .validate(payload)
+        .map_err(|_| SendError::InvalidUtf8)?;
     if fin {
         validator.finish().map_err(|_| SendError::InvalidUtf8)?;
         *text = None;

@@ -17,7 +17,6 @@ const LEAST_ROOM: usize = 4 * 1024;
 
 /// What one step of reading came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "short-lived; a control payload is kept by value")]
 pub enum Step {
     /// A whole message is there.
     Message,
@@ -49,8 +48,11 @@ pub struct ChunkRef<'a> {
 ///
 /// A fragment's payload is unmasked where it lies and then moved down over the header before it,
 /// so that a message is contiguous in the buffer and can be split off without a copy.
-#[derive(Debug)]
-pub(crate) struct ReadBuffer {
+///
+/// It is part of an [`Endpoint`](super::Endpoint); a thread that reads by itself takes it out, with
+/// [`Endpoint::take_read_buffer`](super::Endpoint::take_read_buffer).
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
     buffer: BytesMut,
     parsed: usize,
     start: usize,
@@ -106,8 +108,10 @@ impl ReadBuffer {
             self.lend(message_type, false);
             return Ok(Some(Step::Chunk));
         }
-        while let Some(input) =
-            self.buffer.get_mut(self.parsed..).filter(|input| !input.is_empty())
+        while let Some(input) = self
+            .buffer
+            .get_mut(self.parsed..)
+            .filter(|input| !input.is_empty())
         {
             let received = match connection.receive(input, now) {
                 Ok(received) => received,
@@ -158,7 +162,11 @@ impl ReadBuffer {
     /// Hands out what has been gathered.
     #[inline]
     fn lend(&mut self, message_type: MessageType, last: bool) {
-        self.lent = Some(Lent { message_type, first: !self.begun, last });
+        self.lent = Some(Lent {
+            message_type,
+            first: !self.begun,
+            last,
+        });
         self.begun = !last;
         if last {
             self.message = None;
@@ -182,22 +190,36 @@ impl ReadBuffer {
     }
 
     /// The whole message that the last step came to, lent.
-    pub(crate) fn message(&self) -> Option<MessageRef<'_>> {
+    #[must_use]
+    pub fn message(&self) -> Option<MessageRef<'_>> {
         let lent = self.lent.filter(|lent| lent.last)?;
         let payload = self.buffer.get(self.start..self.end)?;
-        Some(MessageRef { message_type: lent.message_type, payload })
+        Some(MessageRef {
+            message_type: lent.message_type,
+            payload,
+        })
     }
 
     /// The piece that the last step came to, lent.
-    pub(crate) fn chunk(&self) -> Option<ChunkRef<'_>> {
+    #[must_use]
+    pub fn chunk(&self) -> Option<ChunkRef<'_>> {
         let lent = self.lent?;
         let payload = self.buffer.get(self.start..self.end)?;
-        let Lent { message_type, first: is_first, last: is_last } = lent;
-        Some(ChunkRef { message_type, payload, is_first, is_last })
+        let Lent {
+            message_type,
+            first: is_first,
+            last: is_last,
+        } = lent;
+        Some(ChunkRef {
+            message_type,
+            payload,
+            is_first,
+            is_last,
+        })
     }
 
     /// The whole message that the last step came to, split off without a copy.
-    pub(crate) fn take_message(&mut self) -> Option<Message> {
+    pub fn take_message(&mut self) -> Option<Message> {
         let lent = self.lent.take_if(|lent| lent.last)?;
         let payload = self.split_off_message();
         match lent.message_type {
@@ -226,7 +248,7 @@ impl ReadBuffer {
     ///
     /// Everything in the buffer but an unfinished message has been dropped. Room grows with what
     /// has come, at most by as much again, never by what a header declares.
-    pub(crate) fn room(&mut self) -> &mut BytesMut {
+    pub fn room(&mut self) -> &mut BytesMut {
         self.take_back();
         if self.unparsed() == 0 {
             if self.start == self.end {
@@ -250,7 +272,7 @@ impl ReadBuffer {
     }
 
     /// The buffer itself, if nothing in it is needed: an idle connection holds none.
-    pub(crate) fn release(&mut self) -> Option<BytesMut> {
+    pub fn release(&mut self) -> Option<BytesMut> {
         if !self.is_idle() || self.lent.is_some() || self.buffer.capacity() == 0 {
             return None;
         }
@@ -261,7 +283,7 @@ impl ReadBuffer {
     }
 
     /// Takes a buffer to read into, if there is none.
-    pub(crate) fn supply(&mut self, buffer: BytesMut) {
+    pub fn supply(&mut self, buffer: BytesMut) {
         if self.buffer.capacity() == 0 {
             self.buffer = buffer;
         }

@@ -13,7 +13,7 @@ pub(crate) const SHARE_FROM: usize = 1024;
 pub const MAX_SLICES: usize = 16;
 
 /// Bytes in the order in which they go out: `inline`, interrupted by shared payloads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
     inline: Vec<u8>,
     /// Bytes of `inline` that are written.
@@ -32,7 +32,12 @@ struct Shared {
 
 impl WriteQueue {
     pub(crate) const fn new() -> Self {
-        Self { inline: Vec::new(), written: 0, shared: VecDeque::new(), queued: 0 }
+        Self {
+            inline: Vec::new(),
+            written: 0,
+            shared: VecDeque::new(),
+            queued: 0,
+        }
     }
 
     /// Bytes that wait, framing included.
@@ -58,7 +63,10 @@ impl WriteQueue {
         self.queued = self.queued.saturating_add(payload.len());
         let taken: usize = self.shared.iter().map(|shared| shared.after).sum();
         let pending = self.inline.len().saturating_sub(self.written);
-        self.shared.push_back(Shared { after: pending.saturating_sub(taken), payload });
+        self.shared.push_back(Shared {
+            after: pending.saturating_sub(taken),
+            payload,
+        });
     }
 
     /// The first bytes to be written, in at most [`MAX_SLICES`] slices; returns their number.
@@ -80,7 +88,9 @@ impl WriteQueue {
             }
         };
         for shared in &self.shared {
-            let (before, after) = inline.split_at_checked(shared.after).unwrap_or((inline, &[]));
+            let (before, after) = inline
+                .split_at_checked(shared.after)
+                .unwrap_or((inline, &[]));
             inline = after;
             if !put(before) || !put(&shared.payload) {
                 return count;
@@ -112,6 +122,13 @@ impl WriteQueue {
         }
     }
 
+    /// Exchanges places with an empty batch.
+    pub(crate) fn swap_into(&mut self, batch: &mut WriteBatch) {
+        if batch.0.queued == 0 {
+            core::mem::swap(self, &mut batch.0);
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn discard(&mut self) {
         *self = Self::new();
@@ -128,6 +145,12 @@ impl WriteQueue {
         Some(core::mem::take(&mut self.inline))
     }
 
+    /// Whether there is no buffer to write into.
+    #[inline]
+    pub(crate) const fn needs_buffer(&self) -> bool {
+        self.inline.capacity() == 0
+    }
+
     /// Takes a buffer to write into, if there is none.
     pub(crate) fn supply(&mut self, buffer: Vec<u8>) {
         if self.inline.capacity() == 0 && buffer.is_empty() {
@@ -142,6 +165,40 @@ impl WriteQueue {
     }
 }
 
+/// Bytes taken out of an [`Endpoint`](super::Endpoint) to be written while others go on queueing;
+/// see [`Endpoint::take_batch`](super::Endpoint::take_batch).
+#[derive(Debug, Default)]
+pub struct WriteBatch(WriteQueue);
+
+impl WriteBatch {
+    /// An empty batch.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(WriteQueue::new())
+    }
+
+    /// Bytes that are not written yet.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.0.queued()
+    }
+
+    /// The bytes to be written next, in `slices`; returns how many slices there are.
+    pub fn slices<'a>(&'a self, slices: &mut [&'a [u8]; MAX_SLICES]) -> usize {
+        self.0.slices(slices)
+    }
+
+    /// The transport took `count` bytes.
+    pub fn consume(&mut self, count: usize) {
+        self.0.consume(count);
+    }
+
+    /// Forgets what is not written.
+    pub fn discard(&mut self) {
+        self.0.discard();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +209,7 @@ mod tests {
         Inline(Vec<u8>),
         Shared(Vec<u8>),
         Write(usize),
+        TakeBatch,
     }
 
     fn op() -> impl Strategy<Value = Op> {
@@ -160,13 +218,14 @@ mod tests {
             bytes().prop_map(Op::Inline),
             bytes().prop_map(Op::Shared),
             (0_usize..40).prop_map(Op::Write),
+            Just(Op::TakeBatch),
         ]
     }
 
     proptest! {
         #[test]
         fn any_mixture_goes_out_in_order(ops in proptest::collection::vec(op(), 0..60)) {
-            let mut queue = WriteQueue::new();
+            let (mut queue, mut batch) = (WriteQueue::new(), WriteBatch::new());
             let (mut expected, mut out) = (Vec::new(), Vec::new());
             for op in ops.into_iter().chain(core::iter::repeat_n(Op::Write(40), 60)) {
                 match op {
@@ -180,17 +239,20 @@ mod tests {
                     }
                     Op::Write(limit) => {
                         let mut slices = [&[][..]; MAX_SLICES];
-                        let count = queue.slices(&mut slices);
+                        let first = if batch.remaining() > 0 { &mut batch.0 } else { &mut queue };
+                        let count = first.slices(&mut slices);
                         let mut left = limit;
                         for slice in &slices[..count] {
                             let length = left.min(slice.len());
                             out.extend_from_slice(&slice[..length]);
                             left -= length;
                         }
-                        queue.consume(limit - left);
+                        first.consume(limit - left);
                     }
+                    Op::TakeBatch => queue.swap_into(&mut batch),
                 }
-                prop_assert_eq!(queue.queued(), expected.len() - out.len());
+                let waiting = queue.queued() + batch.remaining();
+                prop_assert_eq!(waiting, expected.len() - out.len());
             }
             prop_assert_eq!(out, expected);
             prop_assert_eq!(queue.queued(), 0);

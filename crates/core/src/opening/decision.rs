@@ -38,7 +38,10 @@ impl Accept {
     /// Without a subprotocol and further fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { subprotocol: None, fields: Vec::new() }
+        Self {
+            subprotocol: None,
+            fields: Vec::new(),
+        }
     }
 
     /// With a subprotocol, which must be one of those offered; `None` chooses none.
@@ -68,7 +71,11 @@ impl HttpResponse {
     /// A response with a status of 200 to 599 and no body.
     #[must_use]
     pub const fn new(status: u16) -> Self {
-        Self { status, fields: Vec::new(), body: Bytes::new() }
+        Self {
+            status,
+            fields: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     /// A plain text.

@@ -91,15 +91,21 @@ impl ServerOpening {
     /// The request, once it is whole.
     #[must_use]
     pub fn request(&self) -> Option<Request<'_>> {
-        let head = self.received.get(..self.head_length).filter(|head| !head.is_empty())?;
+        let head = self
+            .received
+            .get(..self.head_length)
+            .filter(|head| !head.is_empty())?;
         Request::parse(head).ok()
     }
 
     /// Refuses the request, such as with [`HandshakeError::TimedOut`].
     #[must_use]
     pub fn refuse(&self, error: HandshakeError) -> Refused {
-        let head_only = self.request().is_some_and(|request| request.method() == "HEAD");
-        Refused { response: written(&error.response(), head_only).unwrap_or_default(), error }
+        let head_only = self.is_head();
+        Refused {
+            response: written(&error.response(), head_only).unwrap_or_default(),
+            error,
+        }
     }
 
     /// Lets the application decide. It is not asked about a request that wants a WebSocket and is
@@ -131,20 +137,30 @@ impl ServerOpening {
             Err(error) => return Outcome::Refused(self.refuse(error)),
         };
         let fields = lend(&accept.fields);
-        let acceptance =
-            Acceptance { subprotocol: accept.subprotocol.as_deref(), fields: &fields };
-        let response = into_vec(|out| {
-            match ServerHandshake::accept(&request, &acceptance, extensions, out) {
-                Err(AcceptError::Write(WriteError::BufferTooSmall(error))) => Ok(Err(error.needed)),
-                Err(error) => Err(error),
-                Ok(length) => Ok(Ok(length)),
-            }
-        });
+        let acceptance = Acceptance {
+            subprotocol: accept.subprotocol.as_deref(),
+            fields: &fields,
+        };
+        let response =
+            into_vec(
+                |out| match ServerHandshake::accept(&request, &acceptance, extensions, out) {
+                    Err(AcceptError::Write(WriteError::BufferTooSmall(error))) => {
+                        Ok(Err(error.needed))
+                    }
+                    Err(error) => Err(error),
+                    Ok(length) => Ok(Ok(length)),
+                },
+            );
         match response {
             Ok(response) => {
                 let leftover = self.received.split_off(self.head_length);
                 let subprotocol = accept.subprotocol;
-                Outcome::Accepted(Accepted { response, leftover, subprotocol, extensions })
+                Outcome::Accepted(Accepted {
+                    response,
+                    leftover,
+                    subprotocol,
+                    extensions,
+                })
             }
             Err(AcceptError::Request(error)) => Outcome::Refused(self.refuse(error)),
             Err(AcceptError::Write(_)) => {
@@ -157,14 +173,23 @@ impl ServerOpening {
     /// field, becomes a 500.
     #[must_use]
     pub fn respond(&self, response: &HttpResponse) -> Refused {
-        let head_only = self.request().is_some_and(|request| request.method() == "HEAD");
+        let head_only = self.is_head();
         let fields = lend(&response.fields);
-        match written(&Response::new(response.status, &fields, &response.body), head_only) {
-            Ok(written) => {
-                Refused { response: written, error: HandshakeError::Rejected(response.status) }
-            }
+        match written(
+            &Response::new(response.status, &fields, &response.body),
+            head_only,
+        ) {
+            Ok(written) => Refused {
+                response: written,
+                error: HandshakeError::Rejected(response.status),
+            },
             Err(_) => self.refuse(HandshakeError::InvalidAcceptance),
         }
+    }
+
+    /// Whether the request, whole and well-formed or not, is one for a head only.
+    fn is_head(&self) -> bool {
+        self.received.starts_with(b"HEAD ")
     }
 }
 

@@ -1,0 +1,48 @@
+//! The endpoint that the adapters drive.
+
+use bytes::BytesMut;
+use duologue_core::handshake::NegotiatedExtensions;
+use duologue_core::{Config, EitherRole, Timestamp};
+
+use crate::os_keys::OsKeys;
+
+/// Either end of a connection, with masking keys from the operating system: so that one type of
+/// connection serves both.
+pub type Role = EitherRole<OsKeys>;
+
+/// A connection with its buffers, of either role.
+pub type Endpoint = duologue_core::Endpoint<Role>;
+
+/// A client's endpoint, open; `leftover` are the bytes that came behind the response.
+#[must_use]
+pub fn client_endpoint(
+    config: &Config,
+    extensions: NegotiatedExtensions,
+    leftover: BytesMut,
+    now: Timestamp,
+) -> Endpoint {
+    open(Role::Client(OsKeys), config, extensions, leftover, now)
+}
+
+/// A server's endpoint, open; `leftover` are the bytes that came behind the request.
+#[must_use]
+pub fn server_endpoint(
+    config: &Config,
+    extensions: NegotiatedExtensions,
+    leftover: BytesMut,
+    now: Timestamp,
+) -> Endpoint {
+    open(Role::Server, config, extensions, leftover, now)
+}
+
+fn open(
+    role: Role,
+    config: &Config,
+    extensions: NegotiatedExtensions,
+    leftover: BytesMut,
+    now: Timestamp,
+) -> Endpoint {
+    let mut endpoint = Endpoint::new(role, config, now);
+    endpoint.open(extensions, leftover, now);
+    endpoint
+}

@@ -1,0 +1,209 @@
+//! What an application chooses about its connections.
+
+use duologue_core::handshake::{HandshakeError, HeadLimits};
+use duologue_core::opening::{ClientOpening, ConnectRequest, OpeningFailure, ServerOpening};
+use duologue_core::{Address, Config};
+
+use crate::error::Error;
+use crate::os_keys::nonce;
+
+/// What a client connects to, and how.
+///
+/// [`Config::opening_timeout`] is one deadline for the TCP connection and the handshake together.
+///
+/// ```
+/// use duologue_adapter::{ClientOptions, Config};
+///
+/// let options = ClientOptions::new("ws://example.com/chat?room=1")?
+///     .subprotocol("chat.v2")
+///     .subprotocol("chat.v1")
+///     .field("Authorization", "Bearer abc")
+///     .with_config(Config { max_message_length: 1 << 20, ..Config::DEFAULT });
+/// assert_eq!(options.address().port, 80);
+/// # Ok::<(), duologue_adapter::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    address: Address,
+    request: ConnectRequest,
+    config: Config,
+    head_limits: HeadLimits,
+    tcp_nodelay: bool,
+}
+
+impl ClientOptions {
+    /// Options for a `ws://` or `wss://` URL, with the defaults. A user and a password in it
+    /// become an `Authorization` field.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`].
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let address = Address::parse(url)?;
+        let mut request = ConnectRequest::new(&address.authority, &address.target);
+        if let Some(authorization) = &address.authorization {
+            request = request.field("Authorization", authorization);
+        }
+        Ok(Self {
+            address,
+            request,
+            config: Config::DEFAULT,
+            head_limits: HeadLimits::DEFAULT,
+            tcp_nodelay: true,
+        })
+    }
+
+    /// Adds a subprotocol to the offer, less preferred than those before it.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.request = self.request.subprotocol(name);
+        self
+    }
+
+    /// Whether it is a failure when the server chooses none of the subprotocols offered. Default
+    /// no.
+    #[must_use]
+    pub fn require_subprotocol(mut self, required: bool) -> Self {
+        self.request = self.request.require_subprotocol(required);
+        self
+    }
+
+    /// Adds a field to the request, such as `Cookie`. The handshake's own are not allowed, which is
+    /// told when connecting.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.request = self.request.field(name, value);
+        self
+    }
+
+    /// Sets the Origin (RFC 6455 section 10.2).
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.request = self.request.origin(origin);
+        self
+    }
+
+    /// Sets limits, timeouts and keepalive.
+    #[must_use]
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the limits on the response's head.
+    #[must_use]
+    pub fn with_head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Whether `TCP_NODELAY` is set. Default yes: frames are already gathered before they are
+    /// written, and waiting for more would only delay them.
+    #[must_use]
+    pub fn with_tcp_nodelay(mut self, nodelay: bool) -> Self {
+        self.tcp_nodelay = nodelay;
+        self
+    }
+
+    /// Where the URL leads.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The limits, timeouts and keepalive.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether `TCP_NODELAY` is to be set.
+    #[must_use]
+    pub const fn tcp_nodelay(&self) -> bool {
+        self.tcp_nodelay
+    }
+
+    /// The opening handshake, with a fresh nonce.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`].
+    pub fn opening(&self) -> Result<ClientOpening, Error> {
+        Ok(ClientOpening::new(
+            self.request.clone(),
+            self.head_limits,
+            nonce(),
+        )?)
+    }
+
+    /// The error for a transport that ends inside the handshake.
+    #[must_use]
+    pub fn ended_early() -> Error {
+        OpeningFailure::from(HandshakeError::EndedEarly).into()
+    }
+}
+
+/// How a server receives a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerOptions {
+    config: Config,
+    head_limits: HeadLimits,
+    tcp_nodelay: bool,
+}
+
+impl ServerOptions {
+    /// The defaults.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            config: Config::DEFAULT,
+            head_limits: HeadLimits::DEFAULT,
+            tcp_nodelay: true,
+        }
+    }
+
+    /// Sets limits, timeouts and keepalive.
+    #[must_use]
+    pub const fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the limits on the request's head.
+    #[must_use]
+    pub const fn with_head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Whether `TCP_NODELAY` is set. Default yes, as for a client.
+    #[must_use]
+    pub const fn with_tcp_nodelay(mut self, nodelay: bool) -> Self {
+        self.tcp_nodelay = nodelay;
+        self
+    }
+
+    /// The limits, timeouts and keepalive.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether `TCP_NODELAY` is to be set.
+    #[must_use]
+    pub const fn tcp_nodelay(&self) -> bool {
+        self.tcp_nodelay
+    }
+
+    /// The opening handshake.
+    #[must_use]
+    pub fn opening(&self) -> ServerOpening {
+        ServerOpening::new(self.head_limits)
+    }
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,131 @@
+//! Pools of buffers, one for each thread: an idle connection holds none, and a busy one finds one
+//! that is warm in the cache. Nothing is locked.
+//!
+//! A pool keeps at most [`MOST_KEPT`] buffers of each kind and none that has grown past
+//! [`LARGEST_READ`] or [`LARGEST_WRITE`], so a thread keeps at most 6 MiB.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+use duologue_core::READ_SIZE;
+
+/// How many buffers of each kind a thread keeps.
+pub const MOST_KEPT: usize = 32;
+
+/// The largest read buffer that is kept, in bytes.
+pub const LARGEST_READ: usize = 64 * 1024;
+
+/// The largest write buffer that is kept, in bytes: the default high-water mark, doubled as a `Vec`
+/// grows.
+pub const LARGEST_WRITE: usize = 128 * 1024;
+
+thread_local! {
+    static READ: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static WRITE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer with room for [`READ_SIZE`] bytes at least.
+#[must_use]
+pub fn take_read() -> BytesMut {
+    let kept = READ.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    kept.unwrap_or_else(|| BytesMut::with_capacity(READ_SIZE))
+}
+
+/// Gives a read buffer back; its contents are dropped. If messages still lie in its memory, too
+/// little of it is free, or it has grown too large, it is not kept.
+pub fn give_read(mut buffer: BytesMut) {
+    buffer.clear();
+    if buffer.try_reclaim(READ_SIZE) && buffer.capacity() <= LARGEST_READ {
+        // A thread that is ending keeps nothing.
+        let _ = READ.try_with(|pool| keep(&mut pool.borrow_mut(), buffer));
+    }
+}
+
+/// An empty buffer with room for [`READ_SIZE`] bytes at least.
+#[must_use]
+pub fn take_write() -> Vec<u8> {
+    let kept = WRITE
+        .try_with(|pool| pool.borrow_mut().pop())
+        .ok()
+        .flatten();
+    kept.unwrap_or_else(|| Vec::with_capacity(READ_SIZE))
+}
+
+/// Gives a write buffer back; its contents are dropped. If it is too small or too large, it is not
+/// kept.
+pub fn give_write(mut buffer: Vec<u8>) {
+    buffer.clear();
+    if (READ_SIZE..=LARGEST_WRITE).contains(&buffer.capacity()) {
+        let _ = WRITE.try_with(|pool| keep(&mut pool.borrow_mut(), buffer));
+    }
+}
+
+fn keep<T>(pool: &mut Vec<T>, buffer: T) {
+    if pool.len() < MOST_KEPT {
+        pool.push(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> (usize, usize) {
+        (READ.with_borrow(Vec::len), WRITE.with_borrow(Vec::len))
+    }
+
+    #[test]
+    fn a_buffer_given_back_is_taken_again_and_empty() {
+        let mut buffer = take_read();
+        buffer.extend_from_slice(b"abc");
+        let at = buffer.as_ptr();
+        give_read(buffer);
+        let again = take_read();
+        assert_eq!(again.as_ptr(), at);
+        assert!(again.is_empty() && again.capacity() >= READ_SIZE);
+
+        let mut buffer = take_write();
+        buffer.extend_from_slice(b"abc");
+        let at = buffer.as_ptr();
+        give_write(buffer);
+        let again = take_write();
+        assert_eq!(again.as_ptr(), at);
+        assert!(again.is_empty() && again.capacity() >= READ_SIZE);
+    }
+
+    #[test]
+    fn buffers_too_small_or_too_large_are_not_kept() {
+        give_read(BytesMut::new());
+        give_read(BytesMut::with_capacity(READ_SIZE - 1));
+        give_read(BytesMut::with_capacity(LARGEST_READ + 1));
+        give_write(Vec::new());
+        give_write(Vec::with_capacity(READ_SIZE - 1));
+        give_write(Vec::with_capacity(LARGEST_WRITE + 1));
+        assert_eq!(kept(), (0, 0));
+    }
+
+    #[test]
+    fn a_buffer_in_which_a_message_lies_is_kept_once_the_message_is_gone() {
+        let mut buffer = BytesMut::with_capacity(READ_SIZE);
+        buffer.extend_from_slice(b"message");
+        let message = buffer.split_to(7).freeze();
+        give_read(buffer);
+        assert_eq!(kept().0, 0);
+
+        let mut buffer = BytesMut::with_capacity(READ_SIZE);
+        buffer.extend_from_slice(b"message");
+        drop(buffer.split_to(7).freeze());
+        give_read(buffer);
+        assert_eq!(kept().0, 1);
+        assert_eq!(message, "message");
+    }
+
+    #[test]
+    fn a_thread_keeps_a_bounded_number() {
+        for _ in 0..2 * MOST_KEPT {
+            give_read(BytesMut::with_capacity(READ_SIZE));
+            give_write(Vec::with_capacity(READ_SIZE));
+        }
+        assert_eq!(kept(), (MOST_KEPT, MOST_KEPT));
+    }
+}

@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# run.sh [--cases PATTERNS] [--exclude PATTERNS] [--out DIR] [PEER ...]
+#
+# Runs the Autobahn|Testsuite against the echo peers of duologue-interop and prints the result of
+# each.  PEER is tokio-server, tokio-client, std-server or std-client (default: all four).
+#
+#   --cases     comma-separated case ids or patterns (default: sections 1 to 10; everything: '*')
+#   --exclude   cases to leave out of these
+#   --out       where the reports go, a directory per peer (default: target/autobahn/reports)
+#
+# Environment:
+#   WSTEST_DIR        the suite, set up there if need be (default: target/autobahn/wstest)
+#   WSTEST_TIMEOUT    time one peer may take, in seconds (1800)
+#   DUOLOGUE_INTEROP  a built duologue-interop to use; nothing is built then
+#   CARGO_TARGET_DIR  stands for target, here as for cargo
+#
+# Exit status: 0 if each peer ran all chosen cases and every verdict, on behaviour and on close, is
+# OK or INFORMATIONAL; 1 if a verdict is anything else; 2 if a run was not complete or not possible.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+
+usage() {
+  sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+}
+
+die() {
+  echo "run.sh: $*" >&2
+  exit 2
+}
+
+absolute() {
+  case $1 in
+    /*) echo "$1" ;;
+    *) echo "$PWD/$1" ;;
+  esac
+}
+
+cases='1.*,2.*,3.*,4.*,5.*,6.*,7.*,8.*,9.*,10.*'
+excluded=
+out=
+peers=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cases | --exclude | --out)
+      [ $# -ge 2 ] || die "$1 needs a value"
+      case $1 in
+        --cases) cases=$2 ;;
+        --exclude) excluded=$2 ;;
+        --out) out=$2 ;;
+      esac
+      shift
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    tokio-server | tokio-client | std-server | std-client) peers+=("$1") ;;
+    *) die "unknown argument $1 (--help explains)" ;;
+  esac
+  shift
+done
+[ ${#peers[@]} -gt 0 ] || peers=(tokio-server tokio-client std-server std-client)
+
+CARGO_TARGET_DIR=$(absolute "${CARGO_TARGET_DIR:-$root/target}")
+WSTEST_DIR=$(absolute "${WSTEST_DIR:-$CARGO_TARGET_DIR/autobahn/wstest}")
+export CARGO_TARGET_DIR WSTEST_DIR
+out=$(absolute "${out:-$CARGO_TARGET_DIR/autobahn/reports}")
+time_limit=${WSTEST_TIMEOUT:-1800}
+
+# Every process that runs beside this script stands in `running` until it has been waited for.
+running=()
+
+forget() {
+  local other left=()
+  for other in ${running[@]+"${running[@]}"}; do
+    [ "$other" = "$1" ] || left+=("$other")
+  done
+  running=(${left[@]+"${left[@]}"})
+}
+
+stop() {
+  local pid=$1
+  if kill "$pid" 2> /dev/null; then
+    for _ in {1..50}; do
+      kill -0 "$pid" 2> /dev/null || break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2> /dev/null
+  fi
+  wait "$pid" 2> /dev/null
+  forget "$pid"
+}
+
+# shellcheck disable=SC2317 # called by the trap
+stop_all() {
+  # The newest first: else the loss of its peer would make a test report failures.
+  while [ ${#running[@]} -gt 0 ]; do
+    stop "${running[${#running[@]} - 1]}"
+  done
+}
+
+trap stop_all EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Runs a command beside this script and waits for it.  A trap can end it so; it would have to wait for
+# the end of a foreground command.
+run() {
+  local pid status
+  "$@" &
+  pid=$!
+  running+=("$pid")
+  wait "$pid"
+  status=$?
+  forget "$pid"
+  return "$status"
+}
+
+test_server() {
+  local name=$1 adapter=$2 dir=$3 pid line='' status
+  : > "$dir/peer.out"
+  "$interop" echo-server --adapter "$adapter" --addr 127.0.0.1:0 > "$dir/peer.out" 2> "$dir/peer.err" &
+  pid=$!
+  running+=("$pid")
+  for _ in {1..100}; do
+    # `read` succeeds once the line is whole.
+    IFS= read -r line < "$dir/peer.out" && break
+    kill -0 "$pid" 2> /dev/null || break
+    sleep 0.1
+  done
+  if [[ $line != "listening on "* ]]; then
+    echo "$name: the echo server does not listen, see $dir/peer.err"
+    status=2
+  else
+    run "$here/run_server.sh" "ws://${line#listening on }" "$name" "$dir" "$cases" "$excluded"
+    status=$?
+    if ! kill -0 "$pid" 2> /dev/null; then
+      echo "  the echo server died, see $dir/peer.err"
+      status=2
+    fi
+  fi
+  stop "$pid"
+  return "$status"
+}
+
+test_client() {
+  local name=$1 adapter=$2 dir=$3 port pid listening='' client_status status
+  port=$("$WSTEST_DIR/bin/python" -c \
+    'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])') || return 2
+  "$here/run_fuzzing_server.sh" "$port" "$dir" "$cases" "$excluded" &
+  pid=$!
+  running+=("$pid")
+  for _ in {1..300}; do
+    (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null && listening=yes && break
+    kill -0 "$pid" 2> /dev/null || break
+    sleep 0.1
+  done
+  if [ -z "$listening" ]; then
+    echo "$name: the fuzzing server does not listen, see $dir/wstest.log"
+    status=2
+  else
+    run timeout "$time_limit" "$interop" autobahn-client --adapter "$adapter" \
+      --url "ws://127.0.0.1:$port" --agent "$name" > "$dir/peer.out" 2> "$dir/peer.err"
+    client_status=$?
+    "$WSTEST_DIR/bin/python" "$here/summarise.py" "$dir" "$name"
+    status=$?
+    if [ "$client_status" -ne 0 ]; then
+      echo "  the client ended with status $client_status, see $dir/peer.err"
+      status=2
+    fi
+  fi
+  stop "$pid"
+  return "$status"
+}
+
+"$here/setup.sh" "$WSTEST_DIR" >&2 || die "the suite could not be set up"
+"$WSTEST_DIR/bin/python" "$here/spec.py" server ws://127.0.0.1:0 "$out" "$cases" "$excluded" > /dev/null ||
+  exit 2
+if [ -n "${DUOLOGUE_INTEROP:-}" ]; then
+  interop=$(absolute "$DUOLOGUE_INTEROP")
+else
+  (cd "$root" && cargo build --release -p duologue-interop) || die "duologue-interop does not build"
+  interop=$CARGO_TARGET_DIR/release/duologue-interop
+fi
+[ -x "$interop" ] || die "$interop is no program"
+
+worst=0
+for peer in "${peers[@]}"; do
+  dir=$out/$peer
+  # A report of an earlier run must not pass for one of this run.
+  mkdir -p "$dir" || die "$dir cannot be made"
+  rm -f "$dir"/*.json "$dir"/*.html "$dir"/wstest.log "$dir"/peer.{out,err}
+  case $peer in
+    *-server) test_server "$peer" "${peer%-*}" "$dir" ;;
+    *-client) test_client "$peer" "${peer%-*}" "$dir" ;;
+  esac
+  status=$?
+  [ "$status" -le "$worst" ] || worst=$status
+done
+exit "$worst"

@@ -1,0 +1,113 @@
+//! Echo servers and echo clients of both adapters, for the suites that test them from outside.
+//!
+//! They are what an application would write, with the adapters' defaults but for the size of
+//! messages: the suites send 16 MiB and a little.
+#![forbid(unsafe_code)]
+
+mod std_peer;
+mod tokio_peer;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use duologue_tokio::{Config, Error};
+
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Echo every message, until killed. The first line printed tells the address.
+    EchoServer {
+        /// Which adapter serves.
+        #[arg(long)]
+        adapter: Adapter,
+        /// The address and port to listen on; port 0 takes a free one.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        addr: String,
+    },
+    /// Run every case of an Autobahn fuzzing server, echoing what it sends.
+    AutobahnClient {
+        /// Which adapter connects.
+        #[arg(long)]
+        adapter: Adapter,
+        /// The fuzzing server.
+        #[arg(long)]
+        url: String,
+        /// The name to go by in the report.
+        #[arg(long)]
+        agent: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Adapter {
+    Tokio,
+    Std,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::EchoServer { adapter: Adapter::Tokio, addr } => tokio_peer::serve(&addr),
+        Command::EchoServer { adapter: Adapter::Std, addr } => std_peer::serve(&addr),
+        Command::AutobahnClient { adapter: Adapter::Tokio, url, agent } => {
+            tokio_peer::run_cases(&url, &agent)
+        }
+        Command::AutobahnClient { adapter: Adapter::Std, url, agent } => {
+            std_peer::run_cases(&url, &agent)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("duologue-interop: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The defaults, with room for the suite's largest messages.
+fn config() -> Config {
+    Config { max_message_length: 64 << 20, max_frame_length: 64 << 20, ..Config::DEFAULT }
+}
+
+/// The URLs of a fuzzing server.
+struct Suite<'a> {
+    url: &'a str,
+    agent: &'a str,
+}
+
+impl Suite<'_> {
+    fn case_count(&self) -> String {
+        format!("{}/getCaseCount", self.url)
+    }
+
+    fn case(&self, number: u32) -> String {
+        format!("{}/runCase?case={number}&agent={}", self.url, self.agent)
+    }
+
+    fn report(&self) -> String {
+        format!("{}/updateReports?agent={}", self.url, self.agent)
+    }
+}
+
+/// The number of cases, from the message that tells it.
+fn parse_count(text: Option<&str>) -> Result<u32, Error> {
+    let no_number = || std::io::Error::other("the fuzzing server told no number of cases");
+    Ok(text.and_then(|text| text.trim().parse().ok()).ok_or_else(no_number)?)
+}
+
+/// A case ended. Many end with an error by intent; what counts is the suite's own report. But a
+/// case that could not be begun is a failure of the run.
+fn judge_case(number: u32, result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Err(Error::Io(std::io::Error::new(error.kind(), format!("case {number}: {error}"))))
+        }
+        _ => Ok(()),
+    }
+}

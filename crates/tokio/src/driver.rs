@@ -1,0 +1,396 @@
+//! The connection over its transport: everything that is polled. No `await` stands anywhere
+//! between taking bytes and keeping what they came to, so whoever drives it may stop at any point.
+
+use std::boxed::Box;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::string::String;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::BytesMut;
+use duologue_adapter::{Endpoint, Error, Role, pool};
+use duologue_core::handshake::NegotiatedExtensions;
+use duologue_core::{
+    CloseCode, Config, MAX_SLICES, ReadyState, SendError, Step, Timestamp, TransportStep,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::timer::{Timer, now};
+use crate::wakers::{Side, Wakers};
+
+/// What a whole endpoint is read in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Messages,
+    Chunks,
+}
+
+/// An endpoint, its transport and its timer.
+pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
+    transport: S,
+    pub(crate) endpoint: Endpoint,
+    timer: Timer,
+    wakers: Wakers,
+    /// The time of the last read, good enough for the events in it.
+    now: Timestamp,
+    /// Bytes are written that the transport may still hold back.
+    unflushed: bool,
+    shutting_down: bool,
+    /// The transport is closed as far as it can be while it is owned.
+    ended: bool,
+    /// The write side broke. What the peer sent before is still read.
+    write_error: Option<io::Error>,
+    /// What went wrong, told once the connection has come to rest.
+    fault: Option<Error>,
+    /// The end has been told.
+    told: bool,
+    pub(crate) subprotocol: Option<Box<str>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(crate) fn new(
+        transport: S,
+        role: Role,
+        config: &Config,
+        extensions: NegotiatedExtensions,
+        leftover: BytesMut,
+        subprotocol: Option<String>,
+    ) -> Self {
+        let now = now();
+        let mut endpoint = Endpoint::new(role, config, now);
+        endpoint.open(extensions, leftover, now);
+        Self {
+            transport,
+            endpoint,
+            timer: Timer::default(),
+            wakers: Wakers::default(),
+            now,
+            unflushed: false,
+            shutting_down: false,
+            ended: false,
+            write_error: None,
+            fault: None,
+            told: false,
+            subprotocol: subprotocol.map(String::into_boxed_str),
+        }
+    }
+
+    /// Whether the end has been told.
+    pub(crate) const fn is_terminated(&self) -> bool {
+        self.told
+    }
+
+    pub(crate) const fn transport(&self) -> &S {
+        &self.transport
+    }
+
+    pub(crate) const fn transport_mut(&mut self) -> &mut S {
+        &mut self.transport
+    }
+
+    /// The next event. `None` when the connection has come to rest after both sides closed it, or
+    /// after its end has been told.
+    #[inline]
+    pub(crate) fn poll_step(
+        &mut self,
+        mode: Mode,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Step>, Error>> {
+        // Events at hand need neither the transport nor a waker.
+        match self.step(mode) {
+            Some(Step::Close) | None => {}
+            Some(step) => return Poll::Ready(Ok(Some(step))),
+        }
+        let result = match self.wakers.register(Side::Read, context.waker()) {
+            Some(waker) => self.poll_step_slow(mode, &mut Context::from_waker(&waker)),
+            None => self.poll_step_slow(mode, context),
+        };
+        if result.is_ready() {
+            self.wakers.clear(Side::Read);
+        }
+        result
+    }
+
+    fn poll_step_slow(
+        &mut self,
+        mode: Mode,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Step>, Error>> {
+        loop {
+            // What was queued goes out before the read side waits. That the peer does not take it
+            // keeps nobody from reading.
+            let _ = self.poll_write(context);
+            if self.ended {
+                return Poll::Ready(self.tell_end());
+            }
+            ready!(self.poll_read(context));
+            match self.step(mode) {
+                Some(Step::Close) | None => {}
+                Some(step) => return Poll::Ready(Ok(Some(step))),
+            }
+        }
+    }
+
+    /// The next event of the bytes at hand.
+    #[inline]
+    fn step(&mut self, mode: Mode) -> Option<Step> {
+        let step = match mode {
+            Mode::Messages => self.endpoint.next_message(self.now),
+            Mode::Chunks => self.endpoint.next_chunk(self.now),
+        };
+        step.unwrap_or_else(|error| {
+            // The endpoint has failed itself; the error is told when its Close frame is out.
+            self.fault = Some(error.into());
+            self.wakers.wake_other(Side::Read);
+            None
+        })
+    }
+
+    /// Reads once, or does what time asks for. Ready when there is something to look at.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.endpoint.needs_read_buffer() {
+            self.endpoint.supply_read_buffer(pool::take_read());
+        }
+        let room = self.endpoint.read_room();
+        let read = pin!(self.transport.read_buf(room)).poll(context);
+        match read {
+            Poll::Ready(Ok(0)) => {
+                self.endpoint.receive_eof(now());
+                self.give_up_writing();
+                self.wakers.wake_other(Side::Read);
+            }
+            Poll::Ready(Ok(_)) => self.now = now(),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Poll::Ready(Err(error)) => {
+                self.endpoint.transport_failed(now());
+                self.fault.get_or_insert(Error::Io(error));
+                self.wakers.wake_other(Side::Read);
+            }
+            Poll::Pending => {
+                self.release_buffers();
+                ready!(self.poll_timer(context));
+                self.wakers.wake_other(Side::Read);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// After the peer's end and a write error nothing can go out any more.
+    fn give_up_writing(&mut self) {
+        if self.write_error.is_some() {
+            self.endpoint.transport_failed(now());
+        }
+    }
+
+    /// Does what is due. Ready if anything was.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = ready!(self.timer.poll(self.endpoint.next_deadline(), context));
+        if let Err(error) = self.endpoint.handle_timeout(now) {
+            self.fault.get_or_insert(error.into());
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes what is queued and does what the endpoint wants of the transport. Ready when there is
+    /// nothing left to do now, or nothing more can be done.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while !self.ended {
+            if self.shutting_down {
+                // Whether it worked or not, there is nothing more to write.
+                let _ = ready!(Pin::new(&mut self.transport).poll_shutdown(context));
+                self.shutting_down = false;
+            }
+            match self.endpoint.transport_step() {
+                TransportStep::Close => self.end(context),
+                TransportStep::ShutdownWrite => self.shutting_down = true,
+                _ if self.write_error.is_some() => return Poll::Ready(()),
+                TransportStep::Write => {
+                    let mut slices = [&[][..]; MAX_SLICES];
+                    let count = self.endpoint.write_slices(&mut slices);
+                    let mut io_slices = [io::IoSlice::new(&[]); MAX_SLICES];
+                    for (io_slice, slice) in io_slices.iter_mut().zip(slices) {
+                        *io_slice = io::IoSlice::new(slice);
+                    }
+                    let io_slices = io_slices.get(..count).unwrap_or_default();
+                    let transport = Pin::new(&mut self.transport);
+                    let written = match io_slices {
+                        [slice] => transport.poll_write(context, slice),
+                        slices => transport.poll_write_vectored(context, slices),
+                    };
+                    match written {
+                        Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
+                        Poll::Ready(Ok(count)) => {
+                            self.unflushed = true;
+                            self.endpoint.wrote(count);
+                        }
+                        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Poll::Ready(Err(error)) => self.write_failed(error),
+                        Poll::Pending => {
+                            self.endpoint.write_blocked(now());
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                TransportStep::Idle if self.unflushed => {
+                    match ready!(Pin::new(&mut self.transport).poll_flush(context)) {
+                        Ok(()) => self.unflushed = false,
+                        Err(error) => self.write_failed(error),
+                    }
+                }
+                TransportStep::Idle => return Poll::Ready(()),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn write_failed(&mut self, error: io::Error) {
+        self.write_error = Some(error);
+        self.unflushed = false;
+    }
+
+    /// The endpoint is done with the transport. It is closed when its owner drops it; until then,
+    /// its sending direction ends at least.
+    fn end(&mut self, context: &mut Context<'_>) {
+        let _ = Pin::new(&mut self.transport).poll_shutdown(context);
+        self.ended = true;
+        self.release_buffers();
+    }
+
+    /// Tells how the connection ended: once, then nothing any more.
+    fn tell_end(&mut self) -> Result<Option<Step>, Error> {
+        if std::mem::replace(&mut self.told, true) {
+            return Ok(None);
+        }
+        let outcome = self.endpoint.close_outcome();
+        let (clean, begun) =
+            outcome.map_or((false, false), |o| (o.was_clean, o.initiator.is_some()));
+        let io_error = || self.write_error.take().map(Error::Io);
+        match self.fault.take().or_else(io_error) {
+            // Once both sides have closed, how TCP ends tells nothing.
+            Some(Error::Io(_)) | None if clean => Ok(None),
+            Some(error) => Err(error),
+            None if begun => Ok(None),
+            None => Err(Error::ConnectionLost),
+        }
+    }
+
+    /// Waits until so little is queued that more may be.
+    #[inline]
+    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.endpoint.has_room() {
+            return Poll::Ready(self.can_send());
+        }
+        self.poll_as_writer(context, |driver| driver.endpoint.has_room())
+    }
+
+    /// Waits until everything queued is written and the transport flushed.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_as_writer(context, |driver| {
+            driver.endpoint.buffered_amount() == 0 && !driver.unflushed
+        })
+    }
+
+    fn poll_as_writer(
+        &mut self,
+        context: &mut Context<'_>,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Poll<Result<(), Error>> {
+        let result = match self.wakers.register(Side::Write, context.waker()) {
+            Some(waker) => self.poll_until(&mut Context::from_waker(&waker), enough),
+            None => self.poll_until(context, enough),
+        };
+        if result.is_ready() {
+            self.wakers.clear(Side::Write);
+        }
+        result
+    }
+
+    fn poll_until(
+        &mut self,
+        context: &mut Context<'_>,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            let written = self.poll_write(context);
+            if enough(self) || written.is_ready() {
+                return Poll::Ready(self.can_send());
+            }
+            ready!(self.poll_timer(context));
+            self.wakers.wake_other(Side::Write);
+        }
+    }
+
+    /// Whether what is queued has a way out.
+    fn can_send(&mut self) -> Result<(), Error> {
+        match &self.write_error {
+            Some(error) => Err(Error::Io(error.kind().into())),
+            None if self.ended && self.endpoint.buffered_amount() > 0 => {
+                Err(Error::Send(SendError::Closing))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Queues something by `send`, with a buffer to queue it in.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        send: impl FnOnce(&mut Endpoint) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        if self.endpoint.needs_write_buffer() {
+            self.endpoint.supply_write_buffer(pool::take_write());
+        }
+        send(&mut self.endpoint).map_err(Error::Send)
+    }
+
+    /// Begins the closing handshake.
+    pub(crate) fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.endpoint
+            .close(code, reason, now())
+            .map_err(Error::Send)?;
+        // The closing deadline runs now.
+        self.wakers.wake_other(Side::Write);
+        Ok(())
+    }
+
+    /// Drives the connection to its end, dropping what still comes.
+    pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while ready!(self.poll_step(Mode::Chunks, context))?.is_some() {}
+        Poll::Ready(Ok(()))
+    }
+
+    fn release_buffers(&mut self) {
+        if let Some(buffer) = self.endpoint.release_read_buffer() {
+            pool::give_read(buffer);
+        }
+        if let Some(buffer) = self.endpoint.release_write_buffer() {
+            pool::give_write(buffer);
+        }
+    }
+}
+
+/// Says goodbye as far as that goes without waiting.
+impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Driver<S> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if self.endpoint.ready_state() == ReadyState::Open {
+            let _ = self.endpoint.close(CloseCode::GOING_AWAY, "", now());
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        if self.poll_write(&mut context).is_ready() {
+            let _ = Pin::new(&mut self.transport).poll_shutdown(&mut context);
+        }
+        self.release_buffers();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}

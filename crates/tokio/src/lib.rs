@@ -1,0 +1,64 @@
+//! WebSocket (RFC 6455) for tokio: [`duologue_core`] over any `AsyncRead + AsyncWrite`.
+//!
+//! An echo server and a client:
+//!
+//! ```
+//! use duologue_tokio::{CloseCode, accept, connect};
+//! use tokio::net::TcpListener;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), duologue_tokio::Error> {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("ws://{}/", listener.local_addr()?);
+//! let server = tokio::spawn(async move {
+//!     let (stream, _) = listener.accept().await?;
+//!     let mut websocket = accept(stream).await?;
+//!     while let Some(message) = websocket.next().await {
+//!         websocket.feed(message?).await?;
+//!     }
+//!     Ok::<_, duologue_tokio::Error>(())
+//! });
+//!
+//! let mut client = connect(&url).await?;
+//! client.send("Hello").await?;
+//! let reply = client.next().await.expect("a message")?;
+//! assert_eq!(reply.as_text(), Some("Hello"));
+//! client.close(CloseCode::NORMAL, "bye").await?;
+//! # server.await.expect("no panic")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Rules of the house
+//!
+//! - Every `async` method may be dropped at any point: nothing is lost, nothing is half sent.
+//! - Somebody must drive the connection: pings are answered, deadlines kept and queued messages
+//!   written while `next`, `flush`, `ready` or `close` is awaited, on either half.
+//! - A peer's fault is told after our Close frame with the right code is out and the peer had the
+//!   chance to read it, within the closing timeout.
+//! - An idle connection holds no buffer; reads go to one of the thread's.
+//!
+//! Limits, deadlines and their defaults stand at [`Config`].
+#![forbid(unsafe_code)]
+
+mod accept;
+mod connect;
+mod driver;
+mod split;
+mod timer;
+mod wakers;
+mod websocket;
+mod writer;
+
+pub use accept::{PendingRequest, accept, accept_with, receive_request};
+pub use connect::{client, connect, connect_with};
+pub use duologue_adapter::handshake::{HandshakeError, HeadLimits, OriginPolicy, Request};
+pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailure};
+pub use duologue_adapter::{
+    Address, ChunkRef, ClientOptions, CloseCode, CloseOutcome, CloseStatus, Config, ControlPayload,
+    Error, Event, Initiator, Keepalive, Message, MessageRef, MessageType, OsKeys, Prepared,
+    ProtocolError, ReadyState, Role, SendError, ServerOptions, UrlError, Utf8Bytes,
+};
+pub use split::{ReadHalf, WriteHalf};
+pub use websocket::WebSocket;
+pub use writer::MessageWriter;

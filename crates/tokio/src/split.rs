@@ -1,0 +1,242 @@
+//! Two halves for two tasks.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::string::String;
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use duologue_adapter::{Error, Event};
+use duologue_core::{CloseCode, CloseStatus, Message, Prepared, ReadyState};
+use futures_core::Stream;
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::driver::{Driver, Mode};
+use crate::websocket::{event, poll_message};
+
+/// The driver that two halves share. It is locked only while it is polled, never across a wait.
+struct Shared<S: AsyncRead + AsyncWrite + Unpin>(Arc<Mutex<Driver<S>>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
+    /// A driver keeps its own state whole at every step, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Driver<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The half that receives: a [`Stream`] of messages.
+///
+/// Dropping one half leaves the connection to the other; dropping both ends it.
+pub struct ReadHalf<S: AsyncRead + AsyncWrite + Unpin> {
+    shared: Shared<S>,
+}
+
+/// The half that sends: a [`Sink`] of messages.
+///
+/// Dropping one half leaves the connection to the other; dropping both ends it.
+pub struct WriteHalf<S: AsyncRead + AsyncWrite + Unpin> {
+    shared: Shared<S>,
+}
+
+pub(crate) fn split<S: AsyncRead + AsyncWrite + Unpin>(
+    driver: Driver<S>,
+) -> (ReadHalf<S>, WriteHalf<S>) {
+    let shared = Arc::new(Mutex::new(driver));
+    let read = ReadHalf {
+        shared: Shared(Arc::clone(&shared)),
+    };
+    (
+        read,
+        WriteHalf {
+            shared: Shared(shared),
+        },
+    )
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
+    /// The next message; as [`WebSocket::next`](crate::WebSocket::next). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::next`](crate::WebSocket::next).
+    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|context| poll_message(&mut self.shared.lock(), context)).await
+    }
+
+    /// The next message, ping or pong. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::next`](crate::WebSocket::next).
+    pub async fn next_event(&mut self) -> Option<Result<Event, Error>> {
+        poll_fn(|context| {
+            let mut driver = self.shared.lock();
+            let step = ready!(driver.poll_step(Mode::Messages, context));
+            Poll::Ready(event(&mut driver, step))
+        })
+        .await
+    }
+
+    /// The subprotocol agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<String> {
+        self.shared.lock().subprotocol.as_deref().map(String::from)
+    }
+
+    /// The state, as the browser's `readyState` gives it.
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        self.shared.lock().endpoint.ready_state()
+    }
+
+    /// The peer's close status and reason, and whether the connection closed cleanly; `None` before
+    /// the end.
+    #[must_use]
+    pub fn close_outcome(&self) -> Option<(CloseStatus, String, bool)> {
+        let driver = self.shared.lock();
+        let outcome = driver.endpoint.close_outcome()?;
+        Some((outcome.status, outcome.reason.into(), outcome.was_clean))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
+    /// Sends a message; as [`WebSocket::send`](crate::WebSocket::send). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a message; as [`WebSocket::feed`](crate::WebSocket::feed). It goes out with the next
+    /// [`flush`](Self::flush), or when the other half waits. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.send(message))
+    }
+
+    /// Sends a prepared message. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared
+            .lock()
+            .queue(|endpoint| endpoint.send_prepared(message))?;
+        self.flush().await
+    }
+
+    /// Sends a ping with at most 125 bytes of payload. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared
+            .lock()
+            .queue(|endpoint| endpoint.ping(payload))?;
+        self.flush().await
+    }
+
+    /// Waits until a message may be queued without going past the high-water mark. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the transport broke.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        poll_fn(|context| self.shared.lock().poll_ready(context)).await
+    }
+
+    /// Waits until everything queued is written. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::flush`](crate::WebSocket::flush).
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|context| self.shared.lock().poll_flush(context)).await
+    }
+
+    /// Sends a Close frame; the reading half then sees the connection to its end. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::close`](crate::WebSocket::close).
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.shared.lock().start_close(code, reason)?;
+        self.flush().await
+    }
+
+    /// The state, as the browser's `readyState` gives it.
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        self.shared.lock().endpoint.ready_state()
+    }
+
+    /// Bytes that are queued and not yet taken by the transport, framing included.
+    #[must_use]
+    pub fn buffered_amount(&self) -> usize {
+        self.shared.lock().endpoint.buffered_amount()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for ReadHalf<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        poll_message(&mut self.shared.lock(), context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.lock().poll_ready(context)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.shared.lock().queue(|endpoint| endpoint.send(message))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.lock().poll_flush(context)
+    }
+
+    /// Sends a Close frame with 1000; the reading half sees the connection to its end.
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut driver = self.shared.lock();
+        driver.start_close(CloseCode::NORMAL, "")?;
+        driver.poll_flush(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for ReadHalf<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReadHalf")
+            .field(&self.ready_state())
+            .finish()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for WriteHalf<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WriteHalf")
+            .field(&self.ready_state())
+            .finish()
+    }
+}

@@ -1,0 +1,76 @@
+//! The connection's one timer.
+
+use std::boxed::Box;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+
+use duologue_core::Timestamp;
+use tokio::time::{Instant, Sleep};
+
+/// Now, in the core's terms: since the first time that this was asked.
+pub(crate) fn now() -> Timestamp {
+    let nanos = Instant::now()
+        .saturating_duration_since(origin())
+        .as_nanos();
+    Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// The runtime's point in time for one of the core's.
+pub(crate) fn instant(at: Timestamp) -> Instant {
+    origin() + std::time::Duration::from_nanos(at.as_nanos())
+}
+
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+    Instant::from_std(*ORIGIN.get_or_init(std::time::Instant::now))
+}
+
+/// Sleeps until the nearest deadline.
+///
+/// Deadlines mostly move away, with every byte that comes. The timer is then left as it is; when
+/// it fires too early it is set anew. An endpoint without a deadline holds none.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    set_for: Timestamp,
+}
+
+impl Timer {
+    /// Ready with the time when `deadline` has passed.
+    pub(crate) fn poll(
+        &mut self,
+        deadline: Option<Timestamp>,
+        context: &mut Context<'_>,
+    ) -> Poll<Timestamp> {
+        let Some(deadline) = deadline else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                if deadline < self.set_for {
+                    sleep.as_mut().reset(instant(deadline));
+                    self.set_for = deadline;
+                }
+                sleep
+            }
+            None => {
+                self.set_for = deadline;
+                self.sleep
+                    .insert(Box::pin(tokio::time::sleep_until(instant(deadline))))
+            }
+        };
+        while sleep.as_mut().poll(context).is_ready() {
+            let now = now();
+            if now >= deadline {
+                self.sleep = None;
+                return Poll::Ready(now);
+            }
+            sleep.as_mut().reset(instant(deadline));
+            self.set_for = deadline;
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,77 @@
+//! Sending a message whose length is not known beforehand.
+
+use std::future::poll_fn;
+
+use duologue_adapter::Error;
+use duologue_core::MessageType;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::driver::Driver;
+
+/// A message being sent in fragments (RFC 6455 section 5.4), as
+/// [`WebSocket::begin`](crate::WebSocket::begin) starts it.
+///
+/// Pings, pongs and a Close may go out between the fragments. It must be
+/// [`finish`](Self::finish)ed: dropped before, it leaves the message open, and then no other can be
+/// sent ([`SendError::MessageInProgress`](duologue_core::SendError::MessageInProgress)) but the
+/// connection can be closed.
+#[derive(Debug)]
+pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin> {
+    driver: &'a mut Driver<S>,
+    message_type: MessageType,
+    begun: bool,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
+    pub(crate) const fn new(driver: &'a mut Driver<S>, message_type: MessageType) -> Self {
+        Self {
+            driver,
+            message_type,
+            begun: false,
+        }
+    }
+
+    /// Queues a fragment; waits only while more than the high-water mark is queued. A text may be
+    /// cut inside a character. An empty piece sends nothing. Cancel-safe: the fragment is queued
+    /// whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`], for a text with
+    /// [`SendError::InvalidUtf8`](duologue_core::SendError::InvalidUtf8) where it is not UTF-8;
+    /// [`Error::Io`].
+    pub async fn write(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if payload.is_empty() {
+            return Ok(());
+        }
+        poll_fn(|context| self.driver.poll_ready(context)).await?;
+        let (begun, message_type) = (self.begun, self.message_type);
+        self.driver.queue(|endpoint| {
+            if begun {
+                endpoint.continue_message(payload, false)
+            } else {
+                endpoint.begin_message(message_type, payload)
+            }
+        })?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Ends the message and waits until it is written. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn finish(mut self) -> Result<(), Error> {
+        poll_fn(|context| self.driver.poll_ready(context)).await?;
+        let (begun, message_type) = (self.begun, self.message_type);
+        self.driver.queue(|endpoint| {
+            if !begun {
+                endpoint.begin_message(message_type, &[])?;
+            }
+            endpoint.continue_message(&[], true)
+        })?;
+        self.begun = false;
+        poll_fn(|context| self.driver.poll_flush(context)).await
+    }
+}
