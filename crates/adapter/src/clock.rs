@@ -14,9 +14,7 @@ impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 
     /// The time.
@@ -39,10 +37,7 @@ impl Clock {
     pub fn instant(&self, timestamp: Timestamp) -> Instant {
         let elapsed = Duration::from_nanos(timestamp.as_nanos());
         let far = || self.origin.checked_add(CENTURY);
-        self.origin
-            .checked_add(elapsed)
-            .or_else(far)
-            .unwrap_or(self.origin)
+        self.origin.checked_add(elapsed).or_else(far).unwrap_or(self.origin)
     }
 }
 
@@ -70,9 +65,7 @@ mod tests {
     #[test]
     fn an_instant_before_the_start_is_zero() {
         let instant = Instant::now();
-        let clock = Clock {
-            origin: instant + Duration::from_secs(1),
-        };
+        let clock = Clock { origin: instant + Duration::from_secs(1) };
         assert_eq!(clock.timestamp(instant), Timestamp::ZERO);
     }
 }

@@ -21,7 +21,7 @@ pub fn client_endpoint(
     leftover: BytesMut,
     now: Timestamp,
 ) -> Endpoint {
-    open(Role::Client(OsKeys), config, extensions, leftover, now)
+    open_endpoint(Role::Client(OsKeys), config, extensions, leftover, now)
 }
 
 /// A server's endpoint, open; `leftover` are the bytes that came behind the request.
@@ -32,16 +32,20 @@ pub fn server_endpoint(
     leftover: BytesMut,
     now: Timestamp,
 ) -> Endpoint {
-    open(Role::Server, config, extensions, leftover, now)
+    open_endpoint(Role::Server, config, extensions, leftover, now)
 }
 
-fn open(
+/// An endpoint of either role, open.
+#[must_use]
+pub fn open_endpoint(
     role: Role,
     config: &Config,
     extensions: NegotiatedExtensions,
     leftover: BytesMut,
     now: Timestamp,
 ) -> Endpoint {
+    // Without bytes behind the head, its memory is let go.
+    let leftover = if leftover.is_empty() { BytesMut::new() } else { leftover };
     let mut endpoint = Endpoint::new(role, config, now);
     endpoint.open(extensions, leftover, now);
     endpoint

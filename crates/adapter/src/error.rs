@@ -130,15 +130,10 @@ mod tests {
 
     #[test]
     fn another_status_than_101_is_told_in_plain_words() {
-        let failure = OpeningFailure {
-            error: HandshakeError::UnexpectedStatus(404),
-            response: None,
-        };
+        let failure =
+            OpeningFailure { error: HandshakeError::UnexpectedStatus(404), response: None };
         let text = Error::from(failure).to_string();
-        assert_eq!(
-            text,
-            "the server answered 404 Not Found instead of 101 Switching Protocols"
-        );
+        assert_eq!(text, "the server answered 404 Not Found instead of 101 Switching Protocols");
     }
 
     #[test]

@@ -44,7 +44,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
-#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "this crate needs std")]
+#![allow(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "this crate needs std"
+)]
 
 mod clock;
 mod endpoint;
@@ -55,7 +59,7 @@ mod os_keys;
 pub mod pool;
 
 pub use clock::Clock;
-pub use endpoint::{Endpoint, Role, client_endpoint, server_endpoint};
+pub use endpoint::{Endpoint, Role, client_endpoint, open_endpoint, server_endpoint};
 pub use error::Error;
 pub use event::Event;
 pub use options::{ClientOptions, ServerOptions};

@@ -129,11 +129,7 @@ impl ClientOptions {
     ///
     /// [`Error::InvalidRequest`].
     pub fn opening(&self) -> Result<ClientOpening, Error> {
-        Ok(ClientOpening::new(
-            self.request.clone(),
-            self.head_limits,
-            nonce(),
-        )?)
+        Ok(ClientOpening::new(self.request.clone(), self.head_limits, nonce())?)
     }
 
     /// The error for a transport that ends inside the handshake.
@@ -155,11 +151,7 @@ impl ServerOptions {
     /// The defaults.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            config: Config::DEFAULT,
-            head_limits: HeadLimits::DEFAULT,
-            tcp_nodelay: true,
-        }
+        Self { config: Config::DEFAULT, head_limits: HeadLimits::DEFAULT, tcp_nodelay: true }
     }
 
     /// Sets limits, timeouts and keepalive.

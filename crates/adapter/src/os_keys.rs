@@ -30,9 +30,7 @@ mod tests {
 
     fn keys() -> Vec<u32> {
         let mut source = OsKeys;
-        (0..KEYS)
-            .map(|_| u32::from_be_bytes(source.next_masking_key()))
-            .collect()
+        (0..KEYS).map(|_| u32::from_be_bytes(source.next_masking_key())).collect()
     }
 
     /// HOSTILE H21. Of n keys out of 2^32, about n^2 / 2^33 repeat: 116 of a million, with a
@@ -52,10 +50,8 @@ mod tests {
         let keys = keys();
         for bit in 0..32 {
             let set = keys.iter().filter(|key| *key >> bit & 1 == 1).count();
-            let changed = keys
-                .windows(2)
-                .filter(|pair| (pair[0] ^ pair[1]) >> bit & 1 == 1)
-                .count();
+            let changed =
+                keys.windows(2).filter(|pair| (pair[0] ^ pair[1]) >> bit & 1 == 1).count();
             for count in [set, changed] {
                 assert!((496_000..504_000).contains(&count), "bit {bit}: {count}");
             }
@@ -66,10 +62,8 @@ mod tests {
     #[test]
     fn h21_no_step_between_keys_is_frequent() {
         let keys = keys();
-        let mut steps: Vec<u32> = keys
-            .windows(2)
-            .map(|pair| pair[1].wrapping_sub(pair[0]))
-            .collect();
+        let mut steps: Vec<u32> =
+            keys.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
         steps.sort_unstable();
         let most = steps.chunk_by(PartialEq::eq).map(<[u32]>::len).max();
         assert!(most < Some(6), "{most:?}");
@@ -77,11 +71,7 @@ mod tests {
 
     #[test]
     fn threads_do_not_share_a_sequence() {
-        let draw = || {
-            std::thread::spawn(|| OsKeys.next_masking_key())
-                .join()
-                .unwrap()
-        };
+        let draw = || std::thread::spawn(|| OsKeys.next_masking_key()).join().unwrap();
         let keys: HashSet<[u8; 4]> = (0..32).map(|_| draw()).collect();
         assert!(keys.len() > 30);
     }

@@ -44,10 +44,7 @@ pub fn give_read(mut buffer: BytesMut) {
 /// An empty buffer with room for [`READ_SIZE`] bytes at least.
 #[must_use]
 pub fn take_write() -> Vec<u8> {
-    let kept = WRITE
-        .try_with(|pool| pool.borrow_mut().pop())
-        .ok()
-        .flatten();
+    let kept = WRITE.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
     kept.unwrap_or_else(|| Vec::with_capacity(READ_SIZE))
 }
 

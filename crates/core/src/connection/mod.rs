@@ -413,3 +413,6 @@ impl<R> fmt::Debug for Connection<R> {
             .finish_non_exhaustive()
     }
 }
+
+// What an idle connection costs is part of the promise: docs/security.md.
+const _: () = assert!(size_of::<Connection<crate::Server>>() <= 512);

@@ -1,5 +1,6 @@
 //! Deadlines: opening, closing, keepalive. They are only ever compared with the caller's `now`.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::connection::config::{Config, Keepalive};
@@ -22,29 +23,30 @@ pub(crate) enum Expired {
 pub(crate) struct Timers {
     /// When the last byte came, or the connection opened.
     heard: Timestamp,
-    /// When the unanswered keepalive ping was sent; meaningful while `pinged`.
-    pinged_at: Timestamp,
+    /// The end of the opening handshake; while open and `pinged`, of the wait for life; after that,
+    /// the end of the closing handshake.
+    deadline: Timestamp,
+    /// A keepalive ping was sent, and nothing has come since.
     pinged: bool,
-    /// The end of the opening handshake, or of the closing one.
-    handshake_deadline: Timestamp,
     closing_timeout: Millis,
     keepalive_interval: Option<Millis>,
     keepalive_timeout: Millis,
 }
 
-/// A duration in 4 bytes, up to 49 days.
+/// A duration of at least a millisecond, in 4 bytes, up to 49 days.
 #[derive(Clone, Copy, Debug)]
-struct Millis(u32);
+struct Millis(NonZeroU32);
 
 impl From<Duration> for Millis {
     fn from(duration: Duration) -> Self {
-        Self(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
+        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        Self(NonZeroU32::new(millis).unwrap_or(NonZeroU32::MIN))
     }
 }
 
 impl From<Millis> for Duration {
     fn from(millis: Millis) -> Self {
-        Self::from_millis(u64::from(millis.0))
+        Self::from_millis(u64::from(millis.0.get()))
     }
 }
 
@@ -53,9 +55,8 @@ impl Timers {
         let keepalive = config.keepalive;
         Self {
             heard: now,
-            pinged_at: now,
+            deadline: now + config.opening_timeout,
             pinged: false,
-            handshake_deadline: now + config.opening_timeout,
             closing_timeout: config.closing_timeout.into(),
             keepalive_interval: keepalive.map(|k| k.interval.into()),
             keepalive_timeout: keepalive.unwrap_or(Keepalive::DEFAULT).timeout.into(),
@@ -71,16 +72,16 @@ impl Timers {
 
     /// The closing handshake begins; it has one absolute deadline.
     pub(crate) fn begin_closing(&mut self, now: Timestamp) {
-        self.handshake_deadline = now + self.closing_timeout.into();
+        self.deadline = now + self.closing_timeout.into();
     }
 
     /// The deadline that runs in `phase`.
     pub(crate) fn next_deadline(&self, phase: Phase) -> Option<Timestamp> {
         match phase {
             Phase::Connecting | Phase::CloseSent | Phase::Finishing | Phase::Failing => {
-                Some(self.handshake_deadline)
+                Some(self.deadline)
             }
-            Phase::Open if self.pinged => Some(self.pinged_at + self.keepalive_timeout.into()),
+            Phase::Open if self.pinged => Some(self.deadline),
             Phase::Open => self
                 .keepalive_interval
                 .map(|interval| self.heard + interval.into()),
@@ -99,7 +100,7 @@ impl Timers {
             Expired::PongTimeout
         } else {
             self.pinged = true;
-            self.pinged_at = now;
+            self.deadline = now + self.keepalive_timeout.into();
             Expired::KeepaliveDue
         })
     }

@@ -19,11 +19,8 @@ pub struct HeadLimits {
 
 impl HeadLimits {
     /// The defaults, each stated at its field.
-    pub const DEFAULT: Self = Self {
-        max_bytes: 16 * 1024,
-        max_fields: MOST_FIELDS,
-        max_line: 8 * 1024,
-    };
+    pub const DEFAULT: Self =
+        Self { max_bytes: 16 * 1024, max_fields: MOST_FIELDS, max_line: 8 * 1024 };
 }
 
 impl Default for HeadLimits {
@@ -49,34 +46,27 @@ pub(crate) struct HeadScanner {
 
 impl HeadScanner {
     pub(crate) const fn new(limits: HeadLimits) -> Self {
-        Self {
-            limits,
-            scanned: 0,
-            line_start: 0,
-            lines: 0,
-        }
+        Self { limits, scanned: 0, line_start: 0, lines: 0 }
     }
 
     /// Looks at what is new in `bytes`, which holds everything received so far; the head's length,
     /// once it is whole.
     pub(crate) fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
-        // What cannot start a method or a version is no HTTP: a TLS greeting, say.
-        if self.scanned == 0 && bytes.first().is_some_and(|byte| !is_token_byte(*byte)) {
-            return Err(HandshakeError::Malformed);
+        if self.scanned == 0 {
+            match bytes.first() {
+                None => return Ok(None),
+                // What cannot start a method or a version is no HTTP: a TLS greeting, say.
+                Some(byte) if !is_token_byte(*byte) => return Err(HandshakeError::Malformed),
+                Some(_) => {}
+            }
         }
         loop {
             let line_end = self.line_start.saturating_add(self.limits.max_line);
             let end = line_end.min(self.limits.max_bytes);
-            let window = bytes
-                .get(self.scanned..end.min(bytes.len()))
-                .unwrap_or_default();
+            let window = bytes.get(self.scanned..end.min(bytes.len())).unwrap_or_default();
             let Some(at) = find_line_feed(window) else {
                 self.scanned = self.scanned.saturating_add(window.len());
-                return if bytes.len() < end {
-                    Ok(None)
-                } else {
-                    Err(self.over(line_end))
-                };
+                return if bytes.len() < end { Ok(None) } else { Err(self.over(line_end)) };
             };
             let line_feed = self.scanned.saturating_add(at);
             let Some([line @ .., b'\r']) = bytes.get(self.line_start..line_feed) else {
@@ -115,10 +105,7 @@ fn find_line_feed(bytes: &[u8]) -> Option<usize> {
     let (blocks, rest) = bytes.as_chunks::<32>();
     let mut before = 0_usize;
     for block in blocks {
-        if block
-            .iter()
-            .fold(false, |found, byte| found | (*byte == b'\n'))
-        {
+        if block.iter().fold(false, |found, byte| found | (*byte == b'\n')) {
             return block
                 .iter()
                 .position(|byte| *byte == b'\n')
@@ -126,9 +113,7 @@ fn find_line_feed(bytes: &[u8]) -> Option<usize> {
         }
         before = before.saturating_add(block.len());
     }
-    rest.iter()
-        .position(|byte| *byte == b'\n')
-        .map(|at| before.saturating_add(at))
+    rest.iter().position(|byte| *byte == b'\n').map(|at| before.saturating_add(at))
 }
 
 /// The fields of a head that is known to be well-formed, in order.
@@ -141,9 +126,7 @@ impl<'b> Fields<'b> {
     /// The fields of a whole head: what stands behind its first line.
     pub(crate) fn of(head: &'b [u8]) -> Self {
         let first = find_line_feed(head).unwrap_or(head.len());
-        Self {
-            lines: head.get(first.saturating_add(1)..).unwrap_or_default(),
-        }
+        Self { lines: head.get(first.saturating_add(1)..).unwrap_or_default() }
     }
 }
 
@@ -158,9 +141,6 @@ impl<'b> Iterator for Fields<'b> {
         let (name, value) = line.split_at_checked(colon)?;
         let value = value.strip_prefix(b":")?;
         let value = value.strip_suffix(b"\r").unwrap_or(value);
-        Some(Field {
-            name: core::str::from_utf8(name).ok()?,
-            value: trim(value),
-        })
+        Some(Field { name: core::str::from_utf8(name).ok()?, value: trim(value) })
     }
 }

@@ -205,6 +205,8 @@ impl<R: Role> Endpoint<R> {
     pub fn transport_failed(&mut self, now: Timestamp) {
         self.connection.transport_failed(now);
         self.pump();
+        // After the peer's end of TCP the state changes no more, but bytes may still wait.
+        self.abort();
     }
 
     /// What is to be done with the transport now.
@@ -213,9 +215,7 @@ impl<R: Role> Endpoint<R> {
         if self.aborted {
             return TransportStep::Close;
         }
-        if self.buffered_amount() > 0 {
-            return TransportStep::Write;
-        }
+        // Also while bytes wait: a queue that is never quite empty must not keep a pong back.
         self.pump();
         if self.buffered_amount() > 0 {
             TransportStep::Write
@@ -462,8 +462,7 @@ impl<R: Role> Endpoint<R> {
             .stalled_since
             .is_some_and(|since| since + self.stall_timeout <= now);
         let result = if stalled {
-            self.stalled_since = None;
-            self.connection.transport_failed(now);
+            self.transport_failed(now);
             Err(ProtocolError::WriteStalled)
         } else {
             self.connection.handle_timeout(now)
@@ -500,7 +499,7 @@ impl<R: Role> Endpoint<R> {
     #[must_use]
     #[inline]
     pub fn needs_read_buffer(&self) -> bool {
-        self.read.capacity() == 0
+        self.read.needs_buffer()
     }
 
     /// Whether there is no buffer to write into, so that the next message would allocate one.
@@ -560,14 +559,17 @@ impl<R: Role> Endpoint<R> {
                 }
                 Some(Transmit::ShutdownWrite) => self.shutdown_write = true,
                 Some(Transmit::CloseTransport) => self.close_transport = true,
-                Some(Transmit::AbortTransport) => {
-                    self.write.discard();
-                    self.taken = 0;
-                    self.stalled_since = None;
-                    self.aborted = true;
-                }
+                Some(Transmit::AbortTransport) => self.abort(),
             }
         }
+    }
+
+    /// Nothing can be written any more.
+    fn abort(&mut self) {
+        self.write.discard();
+        self.taken = 0;
+        self.stalled_since = None;
+        self.aborted = true;
     }
 }
 

@@ -253,11 +253,16 @@ impl ReadBuffer {
         if self.unparsed() == 0 {
             if self.start == self.end {
                 self.buffer.clear();
-                (self.start, self.end) = (0, 0);
+                self.start = 0;
             } else {
+                // What lies before the message is given back to the buffer: where each read ends
+                // inside a message, there is never a time to clear it.
                 self.buffer.truncate(self.end);
+                self.buffer.advance(self.start);
+                self.start = 0;
             }
             self.parsed = self.buffer.len();
+            self.end = self.parsed;
         }
         let room = self.buffer.capacity().saturating_sub(self.buffer.len());
         if room < READ_SIZE && !self.buffer.try_reclaim(READ_SIZE) && room < LEAST_ROOM {
@@ -280,6 +285,13 @@ impl ReadBuffer {
         let mut buffer = core::mem::take(&mut self.buffer);
         buffer.clear();
         Some(buffer)
+    }
+
+    /// Whether there is no buffer to read into, so that the next read would allocate one.
+    #[must_use]
+    #[inline]
+    pub fn needs_buffer(&self) -> bool {
+        self.buffer.capacity() == 0
     }
 
     /// Takes a buffer to read into, if there is none.

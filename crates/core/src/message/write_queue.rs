@@ -12,6 +12,12 @@ pub(crate) const SHARE_FROM: usize = 1024;
 /// The most slices that one vectored write is given.
 pub const MAX_SLICES: usize = 16;
 
+/// The most capacity that is kept once everything is written, in bytes.
+const LARGEST_KEPT: usize = 128 * 1024;
+
+/// Written bytes are moved out of the way when there are so many of them at least.
+const COMPACT_FROM: usize = 4096;
+
 /// Bytes in the order in which they go out: `inline`, interrupted by shared payloads.
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
@@ -19,6 +25,8 @@ pub(crate) struct WriteQueue {
     /// Bytes of `inline` that are written.
     written: usize,
     shared: VecDeque<Shared>,
+    /// Bytes of `inline` that come before one of `shared`.
+    before_shared: usize,
     queued: usize,
 }
 
@@ -36,6 +44,7 @@ impl WriteQueue {
             inline: Vec::new(),
             written: 0,
             shared: VecDeque::new(),
+            before_shared: 0,
             queued: 0,
         }
     }
@@ -49,6 +58,12 @@ impl WriteQueue {
     /// Queues whatever `write` appends.
     #[inline]
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        // With a peer that is always a little behind, the queue is never empty. Moving at most as
+        // many bytes as have been written costs no more than writing them did.
+        if self.written >= COMPACT_FROM && self.written >= self.inline.len() / 2 {
+            self.inline.drain(..self.written);
+            self.written = 0;
+        }
         let before = self.inline.len();
         write(&mut self.inline);
         let added = self.inline.len().saturating_sub(before);
@@ -61,12 +76,10 @@ impl WriteQueue {
             return;
         }
         self.queued = self.queued.saturating_add(payload.len());
-        let taken: usize = self.shared.iter().map(|shared| shared.after).sum();
         let pending = self.inline.len().saturating_sub(self.written);
-        self.shared.push_back(Shared {
-            after: pending.saturating_sub(taken),
-            payload,
-        });
+        let after = pending.saturating_sub(self.before_shared);
+        self.before_shared = pending;
+        self.shared.push_back(Shared { after, payload });
     }
 
     /// The first bytes to be written, in at most [`MAX_SLICES`] slices; returns their number.
@@ -106,6 +119,7 @@ impl WriteQueue {
         while let Some(shared) = self.shared.front_mut() {
             let inline = count.min(shared.after);
             shared.after = shared.after.saturating_sub(inline);
+            self.before_shared = self.before_shared.saturating_sub(inline);
             self.written = self.written.saturating_add(inline);
             count = count.saturating_sub(inline);
             if count < shared.payload.len() {
@@ -119,6 +133,9 @@ impl WriteQueue {
         if self.written >= self.inline.len() {
             self.inline.clear();
             self.written = 0;
+            if self.inline.capacity() > LARGEST_KEPT {
+                self.inline = Vec::new();
+            }
         }
     }
 
@@ -220,6 +237,18 @@ mod tests {
             (0_usize..40).prop_map(Op::Write),
             Just(Op::TakeBatch),
         ]
+    }
+
+    #[test]
+    fn a_queue_that_is_never_empty_stays_small() {
+        let mut queue = WriteQueue::new();
+        queue.append(|inline| inline.extend_from_slice(&[0; 100]));
+        for _ in 0..10_000 {
+            queue.append(|inline| inline.extend_from_slice(&[1; 100]));
+            queue.consume(100);
+        }
+        assert_eq!(queue.queued(), 100);
+        assert!(queue.capacity() < 4 * COMPACT_FROM, "{}", queue.capacity());
     }
 
     proptest! {

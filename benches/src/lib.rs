@@ -1,0 +1,1 @@
+//! Benchmarks of duologue: `cargo bench -p duologue-benches`.
