@@ -99,6 +99,11 @@ impl Incoming {
                         return Ok((&mut [], None));
                     };
                     input = mem::take(&mut input).get_mut(length..).unwrap_or_default();
+                    if let Some(message_type) = whole_message(&header)
+                        && header.payload_length <= input.len() as u64
+                    {
+                        return receive_whole(&header, message_type, input);
+                    }
                     self.begin(&header)?
                 }
             };
@@ -106,9 +111,7 @@ impl Incoming {
                 self.frame = Some(frame);
                 return Ok((&mut [], None));
             }
-            let available = usize::try_from(frame.remaining)
-                .unwrap_or(usize::MAX)
-                .min(input.len());
+            let available = usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(input.len());
             let Some((payload, rest)) = mem::take(&mut input).split_at_mut_checked(available)
             else {
                 return Ok((&mut [], None));
@@ -163,19 +166,15 @@ impl Incoming {
             self.rules.continuing = Some(true);
             // An extension's bits stand on a message's first frame (RFC 7692 section 6).
             self.rules.claimed_rsv = 0;
-            self.rules.max_message_remainder = self
-                .rules
-                .max_message_remainder
-                .saturating_sub(header.payload_length);
+            self.rules.max_message_remainder =
+                self.rules.max_message_remainder.saturating_sub(header.payload_length);
         }
         Ok(frame)
     }
 
     fn count_fragment(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
-        self.rules.max_message_remainder = self
-            .rules
-            .max_message_remainder
-            .saturating_sub(header.payload_length);
+        self.rules.max_message_remainder =
+            self.rules.max_message_remainder.saturating_sub(header.payload_length);
         if header.payload_length == 0
             && !header.fin
             && let Some(message) = &mut self.message
@@ -235,9 +234,7 @@ impl Incoming {
                     core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
                 text = Some(valid);
             } else {
-                self.utf8
-                    .validate(payload)
-                    .map_err(|_| ProtocolError::InvalidUtf8)?;
+                self.utf8.validate(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
                 if last {
                     self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
                 }
@@ -253,15 +250,44 @@ impl Incoming {
         } else {
             message.begun = true;
         }
-        Ok(Some(Event::Data(Chunk {
-            message_type,
-            payload,
-            text,
-            first,
-            last,
-            compressed,
-        })))
+        Ok(Some(Event::Data(Chunk { message_type, payload, text, first, last, compressed })))
     }
 }
 
 const RSV1: u8 = 0x40;
+
+/// The type of the message that a frame is the whole of.
+#[inline]
+fn whole_message(header: &FrameHeader) -> Option<MessageType> {
+    match header.opcode {
+        Opcode::Text if header.fin => Some(MessageType::Text),
+        Opcode::Binary if header.fin => Some(MessageType::Binary),
+        _ => None,
+    }
+}
+
+/// A message in one frame that is at hand as a whole, as most are: nothing need be noted.
+#[inline]
+fn receive_whole<'b>(
+    header: &FrameHeader,
+    message_type: MessageType,
+    input: &'b mut [u8],
+) -> Result<(&'b mut [u8], Option<Event<'b>>), ProtocolError> {
+    let length = usize::try_from(header.payload_length).unwrap_or(usize::MAX);
+    let Some((payload, rest)) = input.split_at_mut_checked(length) else {
+        return Ok((&mut [], None));
+    };
+    if let Some(masking_key) = header.masking_key {
+        Masker::new(masking_key).apply(payload);
+    }
+    let payload = &*payload;
+    let compressed = header.rsv & RSV1 != 0;
+    let text = if message_type == MessageType::Text && !compressed {
+        // A text that comes whole is validated once, and handed out as what it is.
+        Some(core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+    } else {
+        None
+    };
+    let chunk = Chunk { message_type, payload, text, first: true, last: true, compressed };
+    Ok((rest, Some(Event::Data(chunk))))
+}

@@ -298,7 +298,13 @@ pub(crate) fn assert_hears(end: End, config: &Config, frames: &[u8], expected: &
 
 /// Asserts that `end` fails the connection for `error` on `frames` (written as a server sends
 /// them), whole and byte by byte, after hearing nothing.
-pub(crate) fn assert_fails(end: End, config: &Config, frames: &[u8], error: ProtocolError, code: u16) {
+pub(crate) fn assert_fails(
+    end: End,
+    config: &Config,
+    frames: &[u8],
+    error: ProtocolError,
+    code: u16,
+) {
     let connection = || opened(end, config);
     assert_fails_with(end, &connection, &from_peer(end, frames), error, code);
 }

@@ -89,7 +89,9 @@ fn run(
     let mut message: Option<Message> = None;
     loop {
         verdict.at_rest = message.is_none() && bytes.clone().next().is_none();
-        let Some(header) = header(bytes, rules, message.as_ref())? else { return Ok(()) };
+        let Some(header) = header(bytes, rules, message.as_ref())? else {
+            return Ok(());
+        };
         let taken = usize::try_from(header.length).unwrap_or(usize::MAX);
         let key = header.key.into_iter().cycle();
         let payload: Vec<u8> = bytes.take(taken).zip(key).map(|(byte, key)| byte ^ key).collect();
@@ -147,7 +149,9 @@ fn header(
     rules: &Rules,
     message: Option<&Message>,
 ) -> Result<Option<Header>, Fault> {
-    let Some(first) = bytes.next() else { return Ok(None) };
+    let Some(first) = bytes.next() else {
+        return Ok(None);
+    };
     let (fin, opcode) = (first & 0x80 != 0, first & 0x0F);
     let is_control = opcode >= 8;
     match opcode {
@@ -158,7 +162,9 @@ fn header(
         1..=2 if message.is_some() => return Err(Fault::ExpectedContinuation),
         _ => {}
     }
-    let Some(second) = bytes.next() else { return Ok(None) };
+    let Some(second) = bytes.next() else {
+        return Ok(None);
+    };
     match (second & 0x80 != 0, rules.masked) {
         (false, true) => return Err(Fault::UnmaskedFrameFromClient),
         (true, false) => return Err(Fault::MaskedFrameFromServer),
@@ -174,7 +180,9 @@ fn header(
     }
     let mut length = if more > 0 { 0 } else { u64::from(second & 0x7F) };
     for at in 0..more {
-        let Some(byte) = bytes.next() else { return Ok(None) };
+        let Some(byte) = bytes.next() else {
+            return Ok(None);
+        };
         if more == 8 && at == 0 && byte & 0x80 != 0 {
             return Err(Fault::LengthTopBitSet);
         }
@@ -193,7 +201,9 @@ fn header(
     }
     let mut key = [0; 4];
     for place in key.iter_mut().filter(|_| rules.masked) {
-        let Some(byte) = bytes.next() else { return Ok(None) };
+        let Some(byte) = bytes.next() else {
+            return Ok(None);
+        };
         *place = byte;
     }
     Ok(Some(Header { fin, opcode, length, key }))
