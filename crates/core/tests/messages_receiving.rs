@@ -278,8 +278,24 @@ fn close_inside_a_message_drops_the_message() {
             assert_eq!(reader.heard, [Heard::Close(None, String::new())]);
             assert_eq!(reader.error, None);
             assert_eq!(endpoint.ready_state(), ReadyState::Closing);
+            // Nothing of the message is left, in neither form, and nothing holds the buffer.
+            assert_eq!(endpoint.next_chunk(T0), Ok(None));
+            assert!(endpoint.release_read_buffer().is_some());
             endpoint.receive_eof(T0);
             assert_eq!(endpoint.close_outcome().unwrap().status, status(1000));
         }
+    }
+}
+
+#[test]
+fn rest_of_a_text_left_inside_a_character_comes_as_bytes() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        // "\u{e9}" is C3 A9; the first fragment ends between the two bytes.
+        put_frames(end, &mut endpoint, &frame(0x01, b"\xc3"));
+        assert_eq!(endpoint.next_chunk(T0).unwrap(), Some(Step::Chunk));
+        put_frames(end, &mut endpoint, &frame(0x80, b"\xa9!"));
+        assert_eq!(next(&mut endpoint), Some(Step::Message));
+        assert_eq!(endpoint.take_message(), Some(Message::binary(&b"\xa9!"[..])));
     }
 }

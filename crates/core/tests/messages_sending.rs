@@ -186,6 +186,12 @@ fn text_in_fragments_may_be_cut_inside_a_character() {
             endpoint.continue_message(last, true).unwrap();
             assert_eq!(written_frames(end, &mut endpoint), [Heard::text(text)]);
         }
+        // One byte in each fragment.
+        let mut endpoint = endpoint(end, &CONFIG);
+        endpoint.begin_message(TEXT, b"").unwrap();
+        text.bytes().for_each(|byte| endpoint.continue_message(&[byte], false).unwrap());
+        endpoint.continue_message(b"", true).unwrap();
+        assert_eq!(written_frames(end, &mut endpoint), [Heard::text(text)]);
     }
 }
 

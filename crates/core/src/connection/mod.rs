@@ -74,7 +74,7 @@ pub struct CloseOutcome<'a> {
     pub reason: &'a str,
     /// Our close code; `None` if we sent no Close frame.
     pub sent: Option<CloseStatus>,
-    /// Who began; `None` if TCP ended without any Close frame.
+    /// Who began to close; `None` if TCP ended before anybody did.
     pub initiator: Option<Initiator>,
     /// Whether both Close frames were exchanged before TCP ended.
     pub was_clean: bool,

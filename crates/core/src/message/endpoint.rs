@@ -106,7 +106,8 @@ impl<R: Role> Endpoint<R> {
     /// The next event of the bytes at hand, messages in pieces as they come, in flat memory.
     ///
     /// For [`Step::Chunk`], the piece is had by [`chunk`](Self::chunk), until the next call. In the
-    /// middle of a message one can change over: the rest of it is then had in the other form.
+    /// middle of a message one can change over: the rest of it is then had in the other form. The
+    /// rest of a text that was left inside a character comes as a binary message.
     ///
     /// # Errors
     ///

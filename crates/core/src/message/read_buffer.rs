@@ -137,11 +137,19 @@ impl ReadBuffer {
             self.gather(length);
             self.message = Some(message_type);
             if last || !whole {
-                self.lend(message_type, last);
+                let cut = whole && self.begun && !self.is_text();
+                self.lend(if cut { MessageType::Binary } else { message_type }, last);
                 return Ok(Some(if whole { Step::Message } else { Step::Chunk }));
             }
         }
         Ok(None)
+    }
+
+    /// Whether what has been gathered is UTF-8 by itself.
+    fn is_text(&self) -> bool {
+        self.buffer
+            .get(self.start..self.end)
+            .is_some_and(|payload| core::str::from_utf8(payload).is_ok())
     }
 
     /// Joins the `length` bytes before `parsed` to the message.
