@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use duologue_adapter::{
-//!     ClientOptions, Clock, Endpoint, Message, ServerOptions, Step, client_endpoint, server_endpoint,
+//!     ClientOptions, Clock, Message, ServerOptions, Step, client_endpoint, server_endpoint,
 //! };
 //! use duologue_adapter::opening::{Accept, Outcome};
 //!

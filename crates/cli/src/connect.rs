@@ -1,5 +1,6 @@
 //! `duologue connect`: a client for the terminal, and for pipes.
 
+use std::fs;
 use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -8,19 +9,22 @@ use std::time::Duration;
 
 use clap::Args;
 use duologue_tokio::{
-    ClientOptions, CloseCode, Config, Error, Event, Keepalive, Message, ReadHalf, WriteHalf,
-    connect_with,
+    ClientOptions, CloseCode, CloseStatus, Config, Error, Event, Keepalive, Message, ReadHalf,
+    WriteHalf, connect_with,
 };
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::signals::Signals;
 use crate::terminal::{HELP, Input, Output, Reading, parse_code, parse_reason, read_lines};
-use crate::{NOT_CLEAN, NOT_CONNECTED};
+use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, WRONG_USE};
 
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "duologue connect [OPTIONS] <URL>", after_help = EXIT_STATUS)]
 pub(crate) struct Options {
-    /// Where to connect: `ws://HOST[:PORT]/PATH`
-    url: String,
+    /// Where to connect: `ws://HOST[:PORT]/PATH`; the scheme may be left out.
+    #[arg(required_unless_present = "close")]
+    url: Option<String>,
     /// A further header field, as "Name: value"; may be given several times.
     #[arg(short = 'H', long, value_name = "FIELD", value_parser = parse_header)]
     header: Vec<(String, String)>,
@@ -32,13 +36,16 @@ pub(crate) struct Options {
     origin: Option<String>,
     /// Send a ping after this many seconds of silence; the connection fails if nothing comes back
     /// for as long. 0 sends none.
-    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
-    ping_interval: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = parse_seconds)]
+    ping_interval: Duration,
+    /// Tell of every ping and pong, not only of the pongs to /ping.
+    #[arg(short = 'P', long)]
+    show_pings: bool,
     /// The code, and perhaps the reason, to close with at the end of the input.
     #[arg(long, num_args = 1..=2, value_names = ["CODE", "REASON"])]
     close: Vec<String>,
     /// Send this text first; may be given several times. Without -i, the input is not read then.
-    #[arg(short = 'x', long, value_name = "TEXT")]
+    #[arg(short = 'x', long, value_name = "TEXT", allow_hyphen_values = true)]
     execute: Vec<String>,
     /// Send this file first, as a binary message; may be given several times. Without -i, the input
     /// is not read then.
@@ -50,15 +57,15 @@ pub(crate) struct Options {
     /// Each line of input is a binary message in hexadecimal digits.
     #[arg(long)]
     hex: bool,
-    /// Write binary messages to files in this directory, and print their names.
+    /// Write binary messages to new files in this directory, and print their names.
     #[arg(long, value_name = "DIR")]
     save_binary: Option<PathBuf>,
     /// Take lines that begin with / as commands (/help lists them); so it is in a terminal.
     #[arg(long)]
     slash: bool,
     /// Go on receiving for this many seconds after the end of the input before closing.
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 0.0)]
-    wait: f64,
+    #[arg(short, long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
+    wait: Duration,
     /// The largest message accepted, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Config::DEFAULT.max_message_length)]
     max_message: u64,
@@ -74,50 +81,83 @@ fn parse_header(field: &str) -> Result<(String, String), String> {
     }
 }
 
+fn parse_seconds(seconds: &str) -> Result<Duration, String> {
+    // Within these bounds, a time that far away can be told.
+    seconds
+        .parse()
+        .ok()
+        .filter(|seconds| (0.0..=1e9).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a number of seconds from 0 to 1e9 is needed".into())
+}
+
 /// Connects, and carries lines and messages until the end.
 pub(crate) async fn run(options: Options) -> ExitCode {
-    let mut output = Output::new(options.quiet, options.save_binary.clone());
-    let (client, closing, first) = match prepare(&options) {
+    let output = Output::new(options.quiet, options.save_binary.clone());
+    let prepared = match prepare(&options) {
         Ok(prepared) => prepared,
         Err(why) => {
             output.failure(&why);
-            return ExitCode::from(NOT_CONNECTED);
+            return ExitCode::from(WRONG_USE);
         }
     };
-    let websocket = match connect_with(&client).await {
+    let url = prepared.url;
+    let websocket = match connect_with(&prepared.client).await {
         Ok(websocket) => websocket,
         Err(error) => {
-            output.failure(&why_not_connected(&options.url, &error));
-            return ExitCode::from(NOT_CONNECTED);
+            output.failure(&format!("cannot connect to {url}: {}", why_not_connected(&error)));
+            let wrong_use = matches!(error, Error::InvalidRequest(_));
+            return ExitCode::from(if wrong_use { WRONG_USE } else { NOT_CONNECTED });
         }
     };
+    // Until now a signal ended the process; from now on it ends the connection.
+    let signals = Signals::new().ok();
     output.note(&match websocket.subprotocol() {
-        Some(name) => format!("connected to {} ({name})", options.url),
-        None => format!("connected to {}", options.url),
+        Some(name) => format!("connected to {url} ({name})"),
+        None => format!("connected to {url}"),
     });
-    let commands = options.slash || io::stdin().is_terminal();
-    if commands && io::stdin().is_terminal() {
+    let person = io::stdin().is_terminal();
+    let commands = options.slash || person;
+    let read_input = options.interactive || prepared.first.is_empty();
+    if read_input && person {
         output.note(&format!("{HELP}\nCtrl-D ends"));
     }
-    let (mut incoming, outgoing) = websocket.split();
-    let (mistakes, told) = mpsc::channel(16);
+    let (incoming, outgoing) = websocket.split();
+    let (tell, told) = mpsc::channel(16);
+    let (stop, stopped) = oneshot::channel();
     let sender = Sender {
         outgoing,
-        closing,
+        closing: prepared.closing,
         reading: Reading { hex: options.hex, commands },
-        read_input: options.interactive || first.is_empty(),
-        wait: Duration::from_secs_f64(options.wait.clamp(0.0, 1e9)),
-        mistakes,
+        read_input,
+        wait: options.wait,
+        tell,
     };
-    let result = carry(&mut incoming, sender.run(first), told, &mut output).await;
-    conclude(&incoming, result, &output)
+    let session = Session {
+        incoming,
+        stop: Some(stop),
+        signals,
+        show_pings: options.show_pings,
+        output,
+        mistaken: false,
+    };
+    session.run(sender.run(prepared.first, stopped), told, person).await
 }
 
 type Closing = (CloseCode, String);
 
-/// What the arguments amount to, or what is wrong with them.
-fn prepare(options: &Options) -> Result<(ClientOptions, Closing, Vec<Message>), String> {
-    let mut client = ClientOptions::new(&options.url).map_err(|e| e.to_string())?;
+/// What the arguments amount to.
+struct Prepared {
+    url: String,
+    client: ClientOptions,
+    closing: Closing,
+    first: Vec<Message>,
+}
+
+fn prepare(options: &Options) -> Result<Prepared, String> {
+    let (url, close) = url_and_close(options)?;
+    let url = if url.contains("://") { url.into() } else { format!("ws://{url}") };
+    let mut client = ClientOptions::new(&url).map_err(|error| format!("{url}: {error}"))?;
     for (name, value) in &options.header {
         client = client.field(name, value);
     }
@@ -127,21 +167,41 @@ fn prepare(options: &Options) -> Result<(ClientOptions, Closing, Vec<Message>), 
     if let Some(origin) = &options.origin {
         client = client.origin(origin);
     }
-    let interval = Duration::from_secs(options.ping_interval);
+    let interval = options.ping_interval;
     let config = Config {
         max_message_length: options.max_message,
         max_frame_length: options.max_message,
-        keepalive: (options.ping_interval > 0).then_some(Keepalive { interval, timeout: interval }),
+        keepalive: (!interval.is_zero()).then_some(Keepalive { interval, timeout: interval }),
         ..Config::DEFAULT
     };
-    let code = options.close.first().map_or(Ok(CloseCode::NORMAL), |code| parse_code(code))?;
-    let reason = options.close.get(1).map_or(Ok(String::new()), |reason| parse_reason(reason))?;
+    let code = close.first().map_or(Ok(CloseCode::NORMAL), |code| parse_code(code))?;
+    let reason = close.get(1).map_or(Ok(String::new()), |reason| parse_reason(reason))?;
     let mut first: Vec<Message> = options.execute.iter().map(|text| text.as_str().into()).collect();
     for path in &options.send_file {
-        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         first.push(bytes.into());
     }
-    Ok((client.with_config(config), (code, reason), first))
+    if let Some(directory) = &options.save_binary {
+        fs::create_dir_all(directory)
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+    }
+    Ok(Prepared { url, client: client.with_config(config), closing: (code, reason), first })
+}
+
+/// The URL, and the code and the reason to close with. In `--close CODE URL`, which has no other
+/// URL, what stands in the reason's place is the URL.
+fn url_and_close(options: &Options) -> Result<(&str, &[String]), String> {
+    match (&options.url, options.close.as_slice()) {
+        (Some(url), close) => Ok((url, close)),
+        (None, [code @ .., url]) if !code.is_empty() => Ok((url, code)),
+        (None, _) => Err("there is no URL to connect to".into()),
+    }
+}
+
+/// What the sending side has to say to the person.
+enum Told {
+    Note(&'static str),
+    Mistake(String),
 }
 
 /// The sending side: what comes first, then the input, then Close.
@@ -151,11 +211,25 @@ struct Sender {
     reading: Reading,
     read_input: bool,
     wait: Duration,
-    mistakes: mpsc::Sender<String>,
+    tell: mpsc::Sender<Told>,
 }
 
 impl Sender {
-    async fn run(mut self, first: Vec<Message>) -> Result<(), Error> {
+    /// Sends all there is, or until `stop`, and then closes. The code of the Close frame; `None` if
+    /// the connection ended before, of which the receiving side tells.
+    async fn run(mut self, first: Vec<Message>, stop: oneshot::Receiver<()>) -> Option<CloseCode> {
+        let sent = tokio::select! {
+            sent = self.send_all(first) => sent,
+            _ = stop => Ok(()),
+        };
+        sent.ok()?;
+        // What the peer sends before it answers the Close is still received.
+        let (code, reason) = self.closing;
+        self.outgoing.close(code, &reason).await.ok()?;
+        Some(code)
+    }
+
+    async fn send_all(&mut self, first: Vec<Message>) -> Result<(), Error> {
         for message in first {
             self.outgoing.send(message).await?;
         }
@@ -163,114 +237,187 @@ impl Sender {
             return Ok(());
         }
         tokio::time::sleep(self.wait).await;
-        // What the peer sends before it answers the Close is still received.
-        let (code, reason) = &self.closing;
-        self.outgoing.close(*code, reason).await
+        Ok(())
     }
 
     /// Sends what the input says; whether it said to close.
     async fn send_input(&mut self) -> Result<bool, Error> {
         let mut lines = read_lines();
+        let mut number = 0_usize;
         while let Some(line) = lines.recv().await {
-            match self.reading.parse(&line?) {
+            number += 1;
+            let input = match line {
+                Ok(line) => self.reading.parse(line),
+                Err(error) => Input::Mistake(format!("cannot be read: {error}")),
+            };
+            match input {
                 Input::Send(message) => self.outgoing.send(message).await?,
                 Input::Ping(payload) => self.outgoing.ping(payload.as_bytes()).await?,
                 Input::Close(code, reason) => {
-                    let code = code.unwrap_or(self.closing.0);
-                    self.outgoing.close(code, &reason).await?;
+                    if let Some(code) = code {
+                        self.closing = (code, reason);
+                    }
                     return Ok(true);
                 }
+                Input::Help => self.tell(Told::Note(HELP)).await,
                 Input::Mistake(why) => {
-                    let _ = self.mistakes.send(why).await;
+                    self.tell(Told::Mistake(format!("line {number}: {why}"))).await;
                 }
             }
         }
         Ok(false)
     }
+
+    async fn tell(&self, told: Told) {
+        // The receiver lives as long as the session, which drives this side.
+        let _ = self.tell.send(told).await;
+    }
 }
 
-/// Receives until the end of the connection, and sends at the same time.
-async fn carry(
-    incoming: &mut ReadHalf<TcpStream>,
-    sending: impl Future<Output = Result<(), Error>>,
-    mut mistakes: mpsc::Receiver<String>,
-    output: &mut Output,
-) -> Result<(), Error> {
-    tokio::pin!(sending);
-    let mut sent = None;
-    loop {
-        tokio::select! {
-            event = incoming.next_event() => match event {
-                Some(Ok(Event::Message(message))) => output.message(&message)?,
-                Some(Ok(Event::Ping(payload))) => output.note(&note("ping", &payload)),
-                Some(Ok(Event::Pong(payload))) => output.note(&note("pong", &payload)),
-                Some(Err(error)) => return Err(error),
-                None => return sent.unwrap_or(Ok(())),
-            },
-            result = async { if sent.is_none() { (&mut sending).await } else { pending().await } } => {
-                // That the peer closes while we send is no failure; the receiving side tells.
-                sent = Some(match result {
-                    Err(Error::Send(_)) => Ok(()),
-                    result => result,
-                });
+/// The receiving side, which drives the sending one too and sees the connection to its end.
+struct Session {
+    incoming: ReadHalf<TcpStream>,
+    /// Tells the sending side to close now; `None` when it has been told.
+    stop: Option<oneshot::Sender<()>>,
+    signals: Option<Signals>,
+    show_pings: bool,
+    output: Output,
+    /// Something was not sent or not shown.
+    mistaken: bool,
+}
+
+impl Session {
+    /// `person`: a mistake was corrected by whoever made it.
+    async fn run(
+        mut self,
+        sending: impl Future<Output = Option<CloseCode>>,
+        mut told: mpsc::Receiver<Told>,
+        person: bool,
+    ) -> ExitCode {
+        tokio::pin!(sending);
+        let mut sent = None;
+        // Nobody may be there to read, or the disk may be full.
+        let mut writing = true;
+        let result = loop {
+            tokio::select! {
+                event = self.incoming.next_event() => match event {
+                    Some(Ok(Event::Message(message))) if writing => {
+                        writing = self.show(&message);
+                    }
+                    Some(Ok(event)) => self.note(&event),
+                    Some(Err(error)) => break Err(error),
+                    None => break Ok(()),
+                },
+                code = async {
+                    if sent.is_none() { (&mut sending).await } else { pending().await }
+                } => sent = Some(code),
+                Some(told) = told.recv() => self.hear(told, person),
+                () = signal(&mut self.signals) => {
+                    if self.stop.take().is_none_or(|stop| stop.send(()).is_err()) {
+                        self.output.failure("ended without a closing handshake");
+                        return ExitCode::from(NOT_CLEAN);
+                    }
+                    self.output.note("closing; Ctrl-C ends at once");
+                }
             }
-            Some(mistake) = mistakes.recv() => output.note(&mistake),
+        };
+        while let Ok(told) = told.try_recv() {
+            self.hear(told, person);
         }
+        self.conclude(result, sent.flatten())
+    }
+
+    /// Shows a message; whether further ones can be shown. If not, the connection is closed.
+    fn show(&mut self, message: &Message) -> bool {
+        let Err(why) = self.output.message(message) else { return true };
+        if let Some(why) = why {
+            self.output.failure(&why);
+            self.mistaken = true;
+        }
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        false
+    }
+
+    fn note(&self, event: &Event) {
+        let (what, payload) = match event {
+            Event::Ping(payload) if self.show_pings => ("ping", payload),
+            Event::Pong(payload) if self.show_pings || !payload.is_empty() => ("pong", payload),
+            _ => return,
+        };
+        self.output.note(&match &**payload {
+            [] => format!("({what})"),
+            payload => format!("({what} {})", String::from_utf8_lossy(payload).escape_debug()),
+        });
+    }
+
+    fn hear(&mut self, told: Told, person: bool) {
+        match told {
+            Told::Note(note) => self.output.note(note),
+            Told::Mistake(mistake) => {
+                self.output.failure(&mistake);
+                self.mistaken |= !person;
+            }
+        }
+    }
+
+    /// Tells how the connection ended. `ours` is the code that we closed with.
+    fn conclude(&self, result: Result<(), Error>, ours: Option<CloseCode>) -> ExitCode {
+        if let Err(error) = result {
+            self.output.failure(&error.to_string());
+            return ExitCode::from(NOT_CLEAN);
+        }
+        let (status, reason, clean) =
+            self.incoming.close_outcome().unwrap_or((CloseStatus::Abnormal, String::new(), false));
+        let reason = if reason.is_empty() { reason } else { format!(" {reason}") };
+        if !clean {
+            self.output.failure(&format!("the server did not close cleanly ({status})"));
+            return ExitCode::from(NOT_CLEAN);
+        }
+        if tells_of_an_error(status, ours) {
+            self.output.failure(&format!("the server closed with {status}{reason}"));
+            return ExitCode::from(NOT_CLEAN);
+        }
+        self.output.note(&format!("closed: {status}{reason}"));
+        if self.mistaken { ExitCode::from(WRONG_USE) } else { ExitCode::SUCCESS }
     }
 }
 
-fn note(what: &str, payload: &[u8]) -> String {
-    match payload {
-        [] => format!("({what})"),
-        payload => format!("({what} {})", String::from_utf8_lossy(payload).escape_debug()),
+/// Whether a peer's close code says that something went wrong (RFC 6455 section 7.4.1), and is not
+/// our own code that came back.
+fn tells_of_an_error(status: CloseStatus, ours: Option<CloseCode>) -> bool {
+    match status {
+        CloseStatus::Code(code) => (1002..=1015).contains(&code.get()) && Some(code) != ours,
+        CloseStatus::NoStatus | CloseStatus::Abnormal => false,
     }
 }
 
-fn conclude(
-    incoming: &ReadHalf<TcpStream>,
-    result: Result<(), Error>,
-    output: &Output,
-) -> ExitCode {
-    if let Err(error) = result {
-        output.failure(&error.to_string());
-        return ExitCode::from(NOT_CLEAN);
-    }
-    match incoming.close_outcome() {
-        Some((status, reason, true)) => {
-            let reason = if reason.is_empty() { String::new() } else { format!(" {reason}") };
-            output.note(&format!("closed: {status}{reason}"));
-            ExitCode::SUCCESS
-        }
-        Some((status, ..)) => {
-            output.failure(&format!("the server did not close cleanly ({status})"));
-            ExitCode::from(NOT_CLEAN)
-        }
-        None => ExitCode::from(NOT_CLEAN),
+async fn signal(signals: &mut Option<Signals>) {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => pending().await,
     }
 }
 
-fn why_not_connected(url: &str, error: &Error) -> String {
+fn why_not_connected(error: &Error) -> String {
     match error {
         Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
-            format!("cannot connect to {url}: the connection was refused; is the server running?")
+            "the connection was refused; is the server running?".into()
         }
+        Error::TlsUnavailable => format!("{error}; use ws://, or a TLS tunnel"),
         Error::Opening(failure) => {
-            let body = failure.response.as_ref().map_or("".into(), |response| {
-                String::from_utf8_lossy(&response.body).trim().to_owned()
-            });
-            let first_line = body.lines().next().unwrap_or_default();
-            let location = failure.response.as_ref().and_then(|response| {
-                response.field("location").map(|to| String::from_utf8_lossy(to).into_owned())
-            });
-            let mut text = format!("cannot connect to {url}: {error}");
-            if let Some(location) = location {
-                text = format!("{text}; it points to {location}");
+            let mut text = error.to_string();
+            let Some(response) = &failure.response else { return text };
+            if let Some(location) = response.field("location") {
+                text = format!("{text}; it points to {}", String::from_utf8_lossy(location));
             }
-            if !first_line.is_empty() {
-                text = format!("{text}: {}", first_line.chars().take(200).collect::<String>());
+            let body = String::from_utf8_lossy(&response.body);
+            if let Some(line) = body.trim().lines().next() {
+                text = format!("{text}: {}", line.chars().take(200).collect::<String>());
             }
             text
         }
-        error => format!("cannot connect to {url}: {error}"),
+        error => error.to_string(),
     }
 }

@@ -4,8 +4,10 @@
 mod connect;
 mod hex;
 mod serve;
+mod signals;
 mod terminal;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -27,21 +29,33 @@ enum Command {
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 after a clean end, 1 if there was no connection to be had or nothing to listen on,
-2 for wrong arguments, 3 if a connection ended otherwise than by a closing handshake.";
+Exit status:
+  0  a clean end
+  1  there was no connection to be had, or nothing to listen on
+  2  wrong arguments, input that cannot be sent or output that cannot be written
+  3  a connection ended otherwise than by a closing handshake, or the peer closed it with a code
+     that tells of an error";
 
-/// No connection was to be had.
+/// No connection was to be had, or nothing to listen on.
 const NOT_CONNECTED: u8 = 1;
 
-/// The connection did not end cleanly.
+/// What the person gave or asked for cannot be done.
+const WRONG_USE: u8 = 2;
+
+/// A connection did not end cleanly.
 const NOT_CLEAN: u8 = 3;
+
+/// Tells of a failure. That nobody can be told is none.
+fn tell_failure(failure: &str) {
+    let _ = writeln!(io::stderr(), "duologue: {failure}");
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("duologue: cannot start: {error}");
+            tell_failure(&format!("cannot start: {error}"));
             return ExitCode::from(NOT_CONNECTED);
         }
     };

@@ -1,6 +1,6 @@
 //! `duologue serve`: an echo server, and a page to try it with.
 
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,17 +13,20 @@ use duologue_tokio::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, trace, warn};
 
-use crate::NOT_CONNECTED;
+use crate::signals::Signals;
+use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, tell_failure};
 
 /// The tester page; it needs nothing from anywhere else.
 const PAGE: &str = include_str!("../assets/index.html");
 
-/// How long the connections have to close when the server stops.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long the connections have to close when the server stops: the closing timeout, and a moment
+/// to come to its end.
+const GRACE: Duration = Config::DEFAULT.closing_timeout.saturating_add(Duration::from_secs(1));
 
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct Options {
     /// The address and port to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:9001")]
@@ -53,24 +56,38 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         1 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(io::stderr).init();
-    let listener = match TcpListener::bind(&options.addr).await {
-        Ok(listener) => listener,
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false)
+        .with_writer(io::stderr)
+        .init();
+    let (listener, address, signals) = match listen(&options.addr).await {
+        Ok(listening) => listening,
         Err(error) => {
-            eprintln!("duologue: {}", why_not_listening(&options.addr, &error));
+            tell_failure(&why_not_listening(&options.addr, &error));
             return ExitCode::from(NOT_CONNECTED);
         }
     };
-    match listener.local_addr() {
-        Ok(address) => announce(address, &options.path),
-        Err(error) => warn!("the address is not known: {error}"),
+    announce(address, &options.path);
+    if serve(listener, Arc::new(options), signals).await {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NOT_CLEAN)
     }
-    serve(listener, Arc::new(options), stop_signal()).await;
-    ExitCode::SUCCESS
+}
+
+/// Whoever reads the address may stop the server, so the signals are caught from before that.
+async fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr, Signals)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address, Signals::new()?))
 }
 
 fn announce(address: SocketAddr, path: &str) {
-    println!("listening on {address}");
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
     info!("echo on ws://{address}{path}");
     info!("open http://{address}{path} in a browser to try it; Ctrl-C stops");
 }
@@ -91,32 +108,16 @@ fn why_not_listening(address: &str, error: &io::Error) -> String {
     }
 }
 
-/// Completes when the process is asked to stop: Ctrl-C, or SIGTERM.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
-
-/// Accepts connections until `stop`, then closes all with 1001 and waits for them, within a bound.
-async fn serve(listener: TcpListener, options: Arc<Options>, stop: impl Future<Output = ()>) {
+/// Accepts connections until a signal, then closes all with 1001 and waits for them, within a bound
+/// and until another signal. Whether all have closed.
+async fn serve(listener: TcpListener, options: Arc<Options>, mut signals: Signals) -> bool {
     let (stopping, stopped) = watch::channel(false);
     // The receiver ends when the last connection has dropped its sender.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stop => break,
+            () = signals.next() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -137,12 +138,18 @@ async fn serve(listener: TcpListener, options: Arc<Options>, stop: impl Future<O
     }
     drop(listener);
     drop(alive);
-    info!("stopping: telling every connection (1001)");
+    info!("stopping: telling every connection (1001); Ctrl-C ends at once");
     let _ = stopping.send(true);
-    if tokio::time::timeout(GRACE, all_gone.recv()).await.is_err() {
-        warn!("some connections did not close in time");
+    let all_closed = tokio::select! {
+        ended = tokio::time::timeout(GRACE, all_gone.recv()) => ended.is_ok(),
+        () = signals.next() => false,
+    };
+    if all_closed {
+        info!("stopped");
+    } else {
+        warn!("stopped; some connections have not closed");
     }
-    info!("stopped");
+    all_closed
 }
 
 struct Connection {
@@ -165,7 +172,12 @@ impl Connection {
             debug!("{peer} {} {}", request.method(), request.target());
             self.options.decide(request)
         };
-        let websocket = match accept_with(stream, &server, decide).await {
+        let accepted = tokio::select! {
+            accepted = accept_with(stream, &server, decide) => accepted,
+            // A request that is not there yet keeps nobody waiting.
+            () = until_stopped(&mut self.stopped) => return,
+        };
+        let websocket = match accepted {
             Ok(websocket) => websocket,
             Err(Error::Handshake(answer)) => {
                 debug!("{peer} answered with {}", answer.status());
@@ -185,18 +197,11 @@ impl Connection {
 
     /// Echoes until the end; returns how it ended.
     async fn echo(&mut self, mut websocket: WebSocket<TcpStream>) -> Result<String, Error> {
-        loop {
-            let message = tokio::select! {
-                message = websocket.next() => message,
-                () = until_stopped(&mut self.stopped) => {
-                    websocket.close(CloseCode::GOING_AWAY, "the server stops").await?;
-                    break;
-                }
-            };
-            let Some(message) = message else { break };
-            let message = message?;
-            tracing::trace!("{} {:?} of {} bytes", self.peer, message.message_type(), message.len());
-            websocket.feed(message).await?;
+        tokio::select! {
+            echoed = echo_all(self.peer, &mut websocket) => echoed?,
+            () = until_stopped(&mut self.stopped) => {
+                websocket.close(CloseCode::GOING_AWAY, "the server stops").await?;
+            }
         }
         Ok(match websocket.close_outcome() {
             Some(outcome) if outcome.reason.is_empty() => format!("closed: {}", outcome.status),
@@ -204,6 +209,15 @@ impl Connection {
             None => "ended".into(),
         })
     }
+}
+
+async fn echo_all(peer: SocketAddr, websocket: &mut WebSocket<TcpStream>) -> Result<(), Error> {
+    while let Some(message) = websocket.next().await {
+        let message = message?;
+        trace!("{peer} {:?} of {} bytes", message.message_type(), message.len());
+        websocket.feed(message).await?;
+    }
+    Ok(())
 }
 
 async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
@@ -214,7 +228,8 @@ async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
 impl Options {
     fn decide(&self, request: &Request<'_>) -> Decision {
         if request.path() != self.path {
-            return HttpResponse::text(404, "There is nothing here.\n").into();
+            let text = format!("There is nothing here; the WebSocket is at {}\n", self.path);
+            return HttpResponse::text(404, text).into();
         }
         if request.wants_upgrade() {
             let supported: Vec<&str> = self.subprotocol.iter().map(String::as_str).collect();

@@ -1,13 +1,14 @@
 //! Lines in, messages out: what the person or the pipe at the other side sees.
 
-use std::fs;
+use std::borrow::Cow;
+use std::fs::{self, File};
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use duologue_tokio::{CloseCode, Message};
 use tokio::sync::mpsc;
 
-use crate::hex;
+use crate::{hex, tell_failure};
 
 /// What a line of input asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub(crate) enum Input {
     Send(Message),
     Ping(String),
     Close(Option<CloseCode>, String),
+    Help,
     /// The line cannot be carried out; the text says why.
     Mistake(String),
 }
@@ -37,14 +39,19 @@ pub(crate) const HELP: &str = "\
 //TEXT                  send /TEXT";
 
 impl Reading {
-    pub(crate) fn parse(self, line: &str) -> Input {
-        if self.commands && let Some(command) = line.strip_prefix('/') {
+    pub(crate) fn parse(self, line: Vec<u8>) -> Input {
+        let Ok(line) = String::from_utf8(line) else {
+            return Input::Mistake("not UTF-8; --hex and --send-file send bytes".into());
+        };
+        if self.commands
+            && let Some(command) = line.strip_prefix('/')
+        {
             return parse_command(command);
         }
         if !self.hex {
             return Input::Send(Message::text(line));
         }
-        match hex::decode(line) {
+        match hex::decode(&line) {
             Ok(bytes) => Input::Send(Message::binary(bytes)),
             Err(why) => Input::Mistake(why),
         }
@@ -58,6 +65,8 @@ fn parse_command(command: &str) -> Input {
     let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
     match name {
         "ping" if rest.len() > 125 => Input::Mistake("a ping carries at most 125 bytes".into()),
+        // The pong to it is thus told from those to keepalive pings, which are empty.
+        "ping" if rest.is_empty() => Input::Ping("ping".into()),
         "ping" => Input::Ping(rest.into()),
         "binary" => match hex::decode(rest) {
             Ok(bytes) => Input::Send(Message::binary(bytes)),
@@ -77,7 +86,7 @@ fn parse_command(command: &str) -> Input {
                 Err(why) => Input::Mistake(why),
             }
         }
-        "help" => Input::Mistake(HELP.into()),
+        "help" => Input::Help,
         _ => Input::Mistake(format!("there is no command /{name}; /help lists them")),
     }
 }
@@ -99,12 +108,20 @@ pub(crate) fn parse_reason(reason: &str) -> Result<String, String> {
 }
 
 /// Reads lines on a thread of their own: a terminal cannot be waited for in any other way. The
-/// channel closes at the end of the input.
-pub(crate) fn read_lines() -> mpsc::Receiver<io::Result<String>> {
+/// channel closes at the end of the input. What is no UTF-8 may be in a line.
+pub(crate) fn read_lines() -> mpsc::Receiver<io::Result<Vec<u8>>> {
     let (lines, receiver) = mpsc::channel(64);
     std::thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            if lines.blocking_send(line).is_err() {
+        let mut input = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let read = match input.read_until(b'\n', &mut line) {
+                Ok(0) => return,
+                Ok(_) => Ok(without_line_end(line)),
+                Err(error) => Err(error),
+            };
+            let failed = read.is_err();
+            if lines.blocking_send(read).is_err() || failed {
                 return;
             }
         }
@@ -112,11 +129,39 @@ pub(crate) fn read_lines() -> mpsc::Receiver<io::Result<String>> {
     receiver
 }
 
+fn without_line_end(mut line: Vec<u8>) -> Vec<u8> {
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    line
+}
+
+/// `text` as a terminal may show it: a peer's control characters could move the cursor, or worse.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let dangerous = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(dangerous) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if dangerous(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.into()
+}
+
 /// Where messages and notes go.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// A person reads along.
-    interactive: bool,
+    terminal: bool,
+    /// Input and output mix on a terminal, so that each needs a mark.
+    mixed: bool,
     quiet: bool,
     save_to: Option<PathBuf>,
     saved: usize,
@@ -124,42 +169,61 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(quiet: bool, save_to: Option<PathBuf>) -> Self {
-        let interactive = io::stdout().is_terminal() && io::stdin().is_terminal();
-        Self { interactive, quiet, save_to, saved: 0 }
+        let terminal = io::stdout().is_terminal();
+        Self { terminal, mixed: terminal && io::stdin().is_terminal(), quiet, save_to, saved: 0 }
     }
 
     /// Shows a message: a text as a line, binary as hexadecimal digits or in a file.
-    pub(crate) fn message(&mut self, message: &Message) -> io::Result<()> {
-        let line = match (message.as_text(), &self.save_to) {
-            (Some(text), _) => text.to_owned(),
-            (None, None) => hex::encode(message.payload()),
-            (None, Some(directory)) => {
-                self.saved += 1;
-                let path = directory.join(format!("{:06}.bin", self.saved));
-                fs::write(&path, message.payload())?;
-                path.display().to_string()
-            }
+    ///
+    /// # Errors
+    ///
+    /// `None` if nobody reads on; else what went wrong, in words.
+    pub(crate) fn message(&mut self, message: &Message) -> Result<(), Option<String>> {
+        let line: Cow<'_, str> = match (message.as_text(), &self.save_to) {
+            (Some(text), _) if self.terminal => visible(text),
+            (Some(text), _) => text.into(),
+            (None, None) => hex::encode(message.payload()).into(),
+            (None, Some(directory)) => save(directory, &mut self.saved, message.payload())
+                .map_err(|error| Some(format!("cannot write to {}: {error}", directory.display())))?
+                .display()
+                .to_string()
+                .into(),
         };
-        let lead = match (self.interactive, message.is_text()) {
+        let lead = match (self.mixed, message.is_text()) {
             (false, _) => "",
             (true, true) => "< ",
             (true, false) => "< (binary) ",
         };
         let mut out = io::stdout().lock();
-        writeln!(out, "{lead}{line}")?;
-        out.flush()
+        writeln!(out, "{lead}{line}").and_then(|()| out.flush()).map_err(|error| {
+            (error.kind() != io::ErrorKind::BrokenPipe)
+                .then(|| format!("cannot write to the output: {error}"))
+        })
     }
 
     /// Tells the person something that is no message.
     pub(crate) fn note(&self, note: &str) {
         if !self.quiet {
-            eprintln!("{note}");
+            let _ = writeln!(io::stderr(), "{}", visible(note));
         }
     }
 
     /// Tells of a failure, quiet or not.
     pub(crate) fn failure(&self, failure: &str) {
-        eprintln!("duologue: {failure}");
+        tell_failure(&visible(failure));
+    }
+}
+
+/// Writes `bytes` to the next file of `directory` that is not there yet.
+fn save(directory: &Path, saved: &mut usize, bytes: &[u8]) -> io::Result<PathBuf> {
+    loop {
+        *saved += 1;
+        let path = directory.join(format!("{:06}.bin", *saved));
+        match File::create_new(&path) {
+            Ok(mut file) => return file.write_all(bytes).map(|()| path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -171,25 +235,48 @@ mod tests {
     const COMMANDS: Reading = Reading { hex: false, commands: true };
 
     #[test]
-    fn lines_are_messages() {
-        assert_eq!(PLAIN.parse("/ping"), Input::Send("/ping".into()));
-        assert_eq!(PLAIN.parse(""), Input::Send("".into()));
+    fn line_without_commands_is_a_message() {
+        assert_eq!(PLAIN.parse("/ping".into()), Input::Send("/ping".into()));
+        assert_eq!(PLAIN.parse("".into()), Input::Send("".into()));
         let hex = Reading { hex: true, commands: false };
-        assert_eq!(hex.parse("00 ff"), Input::Send(Message::binary(vec![0, 255])));
-        assert!(matches!(hex.parse("0"), Input::Mistake(_)));
+        assert_eq!(hex.parse("00 ff".into()), Input::Send(Message::binary(vec![0, 255])));
+        assert!(matches!(hex.parse("0".into()), Input::Mistake(_)));
     }
 
     #[test]
-    fn commands_begin_with_a_slash() {
-        assert_eq!(COMMANDS.parse("/ping a b"), Input::Ping("a b".into()));
-        assert_eq!(COMMANDS.parse("//ping"), Input::Send("/ping".into()));
-        assert_eq!(COMMANDS.parse("/close"), Input::Close(None, String::new()));
+    fn line_that_is_not_utf8_is_a_mistake() {
+        for reading in [PLAIN, COMMANDS, Reading { hex: true, commands: false }] {
+            assert!(matches!(reading.parse(vec![b'a', 0xff]), Input::Mistake(_)), "{reading:?}");
+        }
+    }
+
+    #[test]
+    fn line_end_of_either_kind_is_taken_off_once() {
+        for (line, expected) in
+            [("a\n", "a"), ("a\r\n", "a"), ("a\r", "a\r"), ("a", "a"), ("\n", ""), ("\r\r\n", "\r")]
+        {
+            assert_eq!(without_line_end(line.into()), expected.as_bytes(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn control_characters_on_a_terminal_are_escaped() {
+        assert_eq!(visible("a\tb\nc \u{e9}"), "a\tb\nc \u{e9}");
+        assert_eq!(visible("\u{1b}[2Jx\u{9b}"), "\\u{1b}[2Jx\\u{9b}");
+    }
+
+    #[test]
+    fn line_with_a_slash_is_a_command() {
+        assert_eq!(COMMANDS.parse("/ping a b".into()), Input::Ping("a b".into()));
+        assert_eq!(COMMANDS.parse("//ping".into()), Input::Send("/ping".into()));
+        assert_eq!(COMMANDS.parse("/help".into()), Input::Help);
+        assert_eq!(COMMANDS.parse("/close".into()), Input::Close(None, String::new()));
         assert_eq!(
-            COMMANDS.parse("/close 1000 good bye"),
+            COMMANDS.parse("/close 1000 good bye".into()),
             Input::Close(Some(CloseCode::NORMAL), "good bye".into())
         );
         for line in ["/close 1005", "/close x", "/nothing", "/binary 0", "/file /does/not/exist"] {
-            assert!(matches!(COMMANDS.parse(line), Input::Mistake(_)), "{line}");
+            assert!(matches!(COMMANDS.parse(line.into()), Input::Mistake(_)), "{line}");
         }
     }
 }

@@ -43,10 +43,7 @@ impl fmt::Display for UrlError {
         match self {
             Self::Invalid(why) => write!(f, "not a URL: {why}"),
             Self::Scheme(scheme) => {
-                write!(
-                    f,
-                    "a WebSocket URL begins with ws:// or wss://, not {scheme}:"
-                )
+                write!(f, "a WebSocket URL begins with ws:// or wss://, not {scheme}:")
             }
             Self::Fragment => f.write_str("a WebSocket URL may not have a fragment"),
             Self::NoHost => f.write_str("the URL names no host"),
@@ -90,22 +87,10 @@ impl Address {
             let mut pair = percent_decoded(url.username());
             pair.push(b':');
             pair.extend(percent_decoded(url.password().unwrap_or_default()));
-            format!(
-                "Basic {}",
-                base64::engine::general_purpose::STANDARD.encode(pair)
-            )
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
         });
-        let port = url
-            .port_or_known_default()
-            .unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self {
-            secure,
-            host,
-            port,
-            authority,
-            target,
-            authorization,
-        })
+        let port = url.port_or_known_default().unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self { secure, host, port, authority, target, authorization })
     }
 }
 
@@ -121,47 +106,12 @@ mod tests {
     #[test]
     fn g29_host_and_target_are_those_of_the_request() {
         for (url, secure, host, port, authority, target) in [
-            (
-                "ws://example.com",
-                false,
-                "example.com",
-                80,
-                "example.com",
-                "/",
-            ),
-            (
-                "ws://example.com:80/chat",
-                false,
-                "example.com",
-                80,
-                "example.com",
-                "/chat",
-            ),
-            (
-                "wss://example.com:443?a=b",
-                true,
-                "example.com",
-                443,
-                "example.com",
-                "/?a=b",
-            ),
-            (
-                "wss://Example.com:80/a b",
-                true,
-                "example.com",
-                80,
-                "example.com:80",
-                "/a%20b",
-            ),
+            ("ws://example.com", false, "example.com", 80, "example.com", "/"),
+            ("ws://example.com:80/chat", false, "example.com", 80, "example.com", "/chat"),
+            ("wss://example.com:443?a=b", true, "example.com", 443, "example.com", "/?a=b"),
+            ("wss://Example.com:80/a b", true, "example.com", 80, "example.com:80", "/a%20b"),
             ("ws://[::1]:9001/", false, "::1", 9001, "[::1]:9001", "/"),
-            (
-                "http://127.0.0.1:9001/?",
-                false,
-                "127.0.0.1",
-                9001,
-                "127.0.0.1:9001",
-                "/?",
-            ),
+            ("http://127.0.0.1:9001/?", false, "127.0.0.1", 9001, "127.0.0.1:9001", "/?"),
             (
                 "https://b\u{fc}cher.example/",
                 true,
@@ -184,25 +134,16 @@ mod tests {
     #[test]
     fn g29_what_is_no_websocket_url_is_refused() {
         assert_eq!(Address::parse("ws://a/#"), Err(UrlError::Fragment));
-        assert_eq!(
-            Address::parse("ftp://a/"),
-            Err(UrlError::Scheme("ftp".into()))
-        );
+        assert_eq!(Address::parse("ftp://a/"), Err(UrlError::Scheme("ftp".into())));
         assert!(matches!(Address::parse("ws://"), Err(UrlError::Invalid(_))));
-        assert!(matches!(
-            Address::parse("example.com"),
-            Err(UrlError::Invalid(_))
-        ));
+        assert!(matches!(Address::parse("example.com"), Err(UrlError::Invalid(_))));
     }
 
     #[test]
     fn user_and_password_become_basic_authorization() {
         // RFC 7617 section 2: "Aladdin" and "open sesame".
         let address = Address::parse("ws://Aladdin:open%20sesame@a/").unwrap();
-        assert_eq!(
-            address.authorization.unwrap(),
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-        );
+        assert_eq!(address.authorization.unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(address.authority, "a");
     }
 }

@@ -102,10 +102,7 @@ mod tests {
     fn only_codes_of_the_registry_may_be_sent() {
         for code in 0..=u16::MAX {
             let expected = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-            assert_eq!(
-                CloseCode::new(code).map(CloseCode::get),
-                expected.then_some(code)
-            );
+            assert_eq!(CloseCode::new(code).map(CloseCode::get), expected.then_some(code));
         }
     }
 

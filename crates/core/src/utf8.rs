@@ -29,10 +29,7 @@ impl Utf8Validator {
     /// A validator at the start of a text.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            carried: [0; 4],
-            carried_length: 0,
-        }
+        Self { carried: [0; 4], carried_length: 0 }
     }
 
     /// Validates the text's next bytes.
@@ -42,11 +39,7 @@ impl Utf8Validator {
     /// [`InvalidUtf8`] if no text can start with what has come so far.
     #[inline]
     pub fn validate(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
-        let rest = if self.carried_length == 0 {
-            bytes
-        } else {
-            self.complete(bytes)?
-        };
+        let rest = if self.carried_length == 0 { bytes } else { self.complete(bytes)? };
         match core::str::from_utf8(rest) {
             Ok(_) => Ok(()),
             Err(error) => self.carry(rest, &error),
@@ -124,10 +117,7 @@ mod tests {
     /// The number of bytes after which `bytes` can no longer be the start of a text.
     fn fails_after(bytes: &[u8]) -> Option<usize> {
         let mut validator = Utf8Validator::new();
-        bytes
-            .iter()
-            .position(|byte| validator.validate(&[*byte]).is_err())
-            .map(|at| at + 1)
+        bytes.iter().position(|byte| validator.validate(&[*byte]).is_err()).map(|at| at + 1)
     }
 
     #[test]
@@ -165,11 +155,7 @@ mod tests {
                 let bytes = [first, second];
                 let mut validator = Utf8Validator::new();
                 let whole = validator.validate(&bytes).and_then(|()| validator.finish());
-                assert_eq!(
-                    whole.is_ok(),
-                    core::str::from_utf8(&bytes).is_ok(),
-                    "{bytes:02x?}"
-                );
+                assert_eq!(whole.is_ok(), core::str::from_utf8(&bytes).is_ok(), "{bytes:02x?}");
             }
         }
     }

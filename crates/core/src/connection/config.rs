@@ -48,10 +48,8 @@ pub struct Keepalive {
 
 impl Keepalive {
     /// 20 s and 20 s.
-    pub const DEFAULT: Self = Self {
-        interval: Duration::from_secs(20),
-        timeout: Duration::from_secs(20),
-    };
+    pub const DEFAULT: Self =
+        Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(20) };
 }
 
 impl Default for Keepalive {

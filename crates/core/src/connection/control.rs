@@ -15,10 +15,7 @@ pub(crate) struct ControlBuffer {
 }
 
 impl ControlBuffer {
-    pub(crate) const EMPTY: Self = Self {
-        bytes: [0; MAX_CONTROL_PAYLOAD],
-        length: 0,
-    };
+    pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_CONTROL_PAYLOAD], length: 0 };
 
     /// A copy of `payload`; `None` if it is longer than a control frame may carry.
     pub(crate) fn new(payload: &[u8]) -> Option<Self> {
@@ -28,10 +25,7 @@ impl ControlBuffer {
 
     /// Appends what there is room for; returns how many bytes that is.
     pub(crate) fn append(&mut self, payload: &[u8]) -> usize {
-        let room = self
-            .bytes
-            .get_mut(usize::from(self.length)..)
-            .unwrap_or_default();
+        let room = self.bytes.get_mut(usize::from(self.length)..).unwrap_or_default();
         let length = room.len().min(payload.len());
         if let (Some(to), Some(from)) = (room.get_mut(..length), payload.get(..length)) {
             to.copy_from_slice(from);
@@ -43,9 +37,7 @@ impl ControlBuffer {
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 
@@ -161,9 +153,7 @@ pub(crate) fn close_status(body: &[u8]) -> CloseStatus {
 
 /// The reason of a judged Close frame's body.
 pub(crate) fn close_reason(body: &[u8]) -> &str {
-    body.get(2..)
-        .and_then(|reason| core::str::from_utf8(reason).ok())
-        .unwrap_or_default()
+    body.get(2..).and_then(|reason| core::str::from_utf8(reason).ok()).unwrap_or_default()
 }
 
 const MAX_CONTROL_FRAME: usize = 2 + 4 + MAX_CONTROL_PAYLOAD;
@@ -192,10 +182,7 @@ impl ControlFrame {
         }
         .encode();
         let header = header.as_slice();
-        let mut frame = Self {
-            bytes: [0; MAX_CONTROL_FRAME],
-            length: 0,
-        };
+        let mut frame = Self { bytes: [0; MAX_CONTROL_FRAME], length: 0 };
         if let Some((head, body)) = frame.bytes.split_at_mut_checked(header.len()) {
             head.copy_from_slice(header);
             // A key of zeros changes nothing: what a server sends is not masked.
@@ -210,9 +197,7 @@ impl ControlFrame {
     /// The frame's bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 

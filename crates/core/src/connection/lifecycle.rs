@@ -70,26 +70,11 @@ const NOTHING: Effects = Effects {
     close_transport: false,
     abort_transport: false,
 };
-const SEND_CLOSE: Effects = Effects {
-    send_close: true,
-    ..NOTHING
-};
-const SHUT_DOWN: Effects = Effects {
-    shutdown_write: true,
-    ..NOTHING
-};
-const SEND_CLOSE_AND_SHUT_DOWN: Effects = Effects {
-    shutdown_write: true,
-    ..SEND_CLOSE
-};
-const CLOSE_TRANSPORT: Effects = Effects {
-    close_transport: true,
-    ..NOTHING
-};
-const ABORT_TRANSPORT: Effects = Effects {
-    abort_transport: true,
-    ..NOTHING
-};
+const SEND_CLOSE: Effects = Effects { send_close: true, ..NOTHING };
+const SHUT_DOWN: Effects = Effects { shutdown_write: true, ..NOTHING };
+const SEND_CLOSE_AND_SHUT_DOWN: Effects = Effects { shutdown_write: true, ..SEND_CLOSE };
+const CLOSE_TRANSPORT: Effects = Effects { close_transport: true, ..NOTHING };
+const ABORT_TRANSPORT: Effects = Effects { abort_transport: true, ..NOTHING };
 
 impl Phase {
     /// The phase as everybody knows it.
@@ -178,20 +163,13 @@ mod tests {
     fn walk(phase: Phase, is_client: bool, depth: u32, closes: u32, ends: u32, seen: &mut u64) {
         *seen += 1;
         assert!(closes <= 1, "a second Close frame");
-        assert_eq!(
-            ends,
-            u32::from(phase == Phase::Closed),
-            "one end, with the last state"
-        );
+        assert_eq!(ends, u32::from(phase == Phase::Closed), "one end, with the last state");
         if depth == 0 {
             return;
         }
         for action in ACTIONS {
             let (next, effects) = phase.after(action, is_client);
-            assert!(
-                next.ready_state() >= phase.ready_state(),
-                "{phase:?} {action:?}"
-            );
+            assert!(next.ready_state() >= phase.ready_state(), "{phase:?} {action:?}");
             if next == phase {
                 assert_eq!(effects, NOTHING, "{phase:?} {action:?}");
             }

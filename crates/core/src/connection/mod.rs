@@ -130,10 +130,7 @@ impl<R: Role> Connection<R> {
             self.timers.heard(now);
         }
         if !self.phase.reads_frames() {
-            return Ok(Received {
-                consumed: length,
-                event: None,
-            });
+            return Ok(Received { consumed: length, event: None });
         }
         match self.incoming.receive(input) {
             Ok((rest, event)) => {
@@ -214,8 +211,7 @@ impl<R: Role> Connection<R> {
         payload_length: u64,
     ) -> Result<OutgoingFrame, SendError> {
         self.must_be_open()?;
-        self.outgoing
-            .begin_message(message_type, fin, payload_length, &mut self.role)
+        self.outgoing.begin_message(message_type, fin, payload_length, &mut self.role)
     }
 
     /// Goes on with the message begun; its last fragment, if `fin`.
@@ -230,8 +226,7 @@ impl<R: Role> Connection<R> {
         payload_length: u64,
     ) -> Result<OutgoingFrame, SendError> {
         self.must_be_open()?;
-        self.outgoing
-            .continue_message(fin, payload_length, &mut self.role)
+        self.outgoing.continue_message(fin, payload_length, &mut self.role)
     }
 
     /// A ping of the application's, to be written at once, between two frames.
@@ -348,11 +343,7 @@ impl<R: Role> Connection<R> {
     fn control_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Result<ControlFrame, SendError> {
         let payload = ControlBuffer::new(payload).ok_or(SendError::ControlPayloadTooLong)?;
         self.must_be_open()?;
-        Ok(ControlFrame::encode(
-            opcode,
-            &payload,
-            self.role.masking_key(),
-        ))
+        Ok(ControlFrame::encode(opcode, &payload, self.role.masking_key()))
     }
 
     /// No pong follows our Close (RFC 6455 section 5.5.1).
@@ -365,11 +356,7 @@ impl<R: Role> Connection<R> {
     /// The reply echoes the code, without the reason (section 5.5.1).
     fn answer_close(&mut self, now: Timestamp) {
         self.peer_closed = true;
-        let code = self
-            .incoming
-            .close_body()
-            .get(..2)
-            .and_then(ControlBuffer::new);
+        let code = self.incoming.close_body().get(..2).and_then(ControlBuffer::new);
         self.act(Action::PeerClose, code, now);
     }
 
@@ -399,8 +386,7 @@ impl<R: Role> Connection<R> {
             self.timers.begin_closing(now);
         }
         self.phase = next;
-        self.outgoing
-            .carry_out(effects, close_body.unwrap_or(ControlBuffer::EMPTY));
+        self.outgoing.carry_out(effects, close_body.unwrap_or(ControlBuffer::EMPTY));
     }
 }
 

@@ -70,11 +70,7 @@ impl Outgoing {
     /// The next thing to do.
     #[inline]
     pub(crate) fn poll(&mut self, role: &mut impl Role) -> Option<Transmit> {
-        if self.is_idle() {
-            None
-        } else {
-            self.poll_queued(role)
-        }
+        if self.is_idle() { None } else { self.poll_queued(role) }
     }
 
     #[inline]
@@ -190,18 +186,8 @@ fn data_frame(
     role: &mut impl Role,
 ) -> OutgoingFrame {
     let masking_key = role.masking_key();
-    let header = FrameHeader {
-        fin,
-        rsv: 0,
-        opcode,
-        masking_key,
-        payload_length,
-    }
-    .encode();
-    OutgoingFrame {
-        header,
-        masker: masking_key.map(Masker::new),
-    }
+    let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_length }.encode();
+    OutgoingFrame { header, masker: masking_key.map(Masker::new) }
 }
 
 fn frame(opcode: Opcode, payload: &ControlBuffer, role: &mut impl Role) -> Transmit {

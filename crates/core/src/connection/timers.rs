@@ -82,9 +82,7 @@ impl Timers {
                 Some(self.deadline)
             }
             Phase::Open if self.pinged => Some(self.deadline),
-            Phase::Open => self
-                .keepalive_interval
-                .map(|interval| self.heard + interval.into()),
+            Phase::Open => self.keepalive_interval.map(|interval| self.heard + interval.into()),
             Phase::Closed => None,
         }
     }

@@ -16,10 +16,7 @@ impl FrameDecoder {
     /// A decoder at the start of a header.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            carried: [0; MAX_HEADER_LENGTH],
-            carried_length: 0,
-        }
+        Self { carried: [0; MAX_HEADER_LENGTH], carried_length: 0 }
     }
 
     /// Decodes a header from what was carried and the start of `input`.
@@ -52,10 +49,7 @@ impl FrameDecoder {
     ) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
         let before = self.carried_length;
         let mut total = before;
-        let room = self
-            .carried
-            .get_mut(usize::from(before)..)
-            .unwrap_or_default();
+        let room = self.carried.get_mut(usize::from(before)..).unwrap_or_default();
         for (place, byte) in room.iter_mut().zip(input) {
             *place = *byte;
             total = total.wrapping_add(1);

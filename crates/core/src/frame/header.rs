@@ -162,19 +162,9 @@ impl FrameHeader {
         } else {
             None
         };
-        let length = if masked {
-            key_at.wrapping_add(4)
-        } else {
-            key_at
-        };
+        let length = if masked { key_at.wrapping_add(4) } else { key_at };
         Ok(Decoded::Complete {
-            header: Self {
-                fin,
-                rsv,
-                opcode,
-                masking_key,
-                payload_length,
-            },
+            header: Self { fin, rsv, opcode, masking_key, payload_length },
             length,
         })
     }
@@ -185,10 +175,7 @@ impl FrameHeader {
     #[must_use]
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
-        let mut encoded = EncodedHeader {
-            bytes: [0; MAX_HEADER_LENGTH],
-            length: 0,
-        };
+        let mut encoded = EncodedHeader { bytes: [0; MAX_HEADER_LENGTH], length: 0 };
         let fin = if self.fin { FIN } else { 0 };
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
         encoded.push([fin | (self.rsv & RSV) | self.opcode as u8]);
@@ -254,20 +241,14 @@ impl EncodedHeader {
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
     /// Appends `N` bytes; the callers never exceed the longest form.
     #[inline]
     fn push<const N: usize>(&mut self, bytes: [u8; N]) {
         let at = usize::from(self.length);
-        if let Some(place) = self
-            .bytes
-            .get_mut(at..)
-            .and_then(|b| b.first_chunk_mut::<N>())
-        {
+        if let Some(place) = self.bytes.get_mut(at..).and_then(|b| b.first_chunk_mut::<N>()) {
             *place = bytes;
             #[expect(clippy::cast_possible_truncation, reason = "at most 14")]
             let added = N as u8;
@@ -314,42 +295,17 @@ mod tests {
             (b"\x81\x05", text),
             (
                 b"\x81\x85\x37\xfa\x21\x3d",
-                FrameHeader {
-                    masking_key: Some([0x37, 0xfa, 0x21, 0x3d]),
-                    ..text
-                },
+                FrameHeader { masking_key: Some([0x37, 0xfa, 0x21, 0x3d]), ..text },
             ),
-            (
-                b"\x01\x03",
-                FrameHeader {
-                    fin: false,
-                    payload_length: 3,
-                    ..text
-                },
-            ),
-            (
-                b"\x80\x02",
-                FrameHeader {
-                    opcode: Opcode::Continuation,
-                    payload_length: 2,
-                    ..text
-                },
-            ),
+            (b"\x01\x03", FrameHeader { fin: false, payload_length: 3, ..text }),
+            (b"\x80\x02", FrameHeader { opcode: Opcode::Continuation, payload_length: 2, ..text }),
             (
                 b"\x82\x7e\x01\x00",
-                FrameHeader {
-                    opcode: Opcode::Binary,
-                    payload_length: 256,
-                    ..text
-                },
+                FrameHeader { opcode: Opcode::Binary, payload_length: 256, ..text },
             ),
             (
                 b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00",
-                FrameHeader {
-                    opcode: Opcode::Binary,
-                    payload_length: 65536,
-                    ..text
-                },
+                FrameHeader { opcode: Opcode::Binary, payload_length: 65536, ..text },
             ),
         ];
         for (bytes, header) in cases {
@@ -363,14 +319,9 @@ mod tests {
 
     #[test]
     fn lengths_at_the_borders_take_the_shortest_form() {
-        for (payload_length, bytes) in [
-            (0, 2),
-            (125, 2),
-            (126, 4),
-            (65_535, 4),
-            (65_536, 10),
-            (u64::MAX >> 1, 10),
-        ] {
+        for (payload_length, bytes) in
+            [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (u64::MAX >> 1, 10)]
+        {
             for masking_key in [None, Some([1, 2, 3, 4])] {
                 let header = FrameHeader {
                     fin: false,

@@ -106,9 +106,7 @@ impl Masker {
             2 => 16,
             _ => 24,
         };
-        self.key = u32::from_le_bytes(self.key)
-            .rotate_right(turn)
-            .to_le_bytes();
+        self.key = u32::from_le_bytes(self.key).rotate_right(turn).to_le_bytes();
     }
 }
 
@@ -122,10 +120,7 @@ mod tests {
 
     /// RFC 6455 section 5.3, to the letter.
     fn oracle(key: [u8; 4], data: &[u8]) -> Vec<u8> {
-        data.iter()
-            .enumerate()
-            .map(|(i, byte)| byte ^ key[i % 4])
-            .collect()
+        data.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect()
     }
 
     #[test]

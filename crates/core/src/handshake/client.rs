@@ -53,10 +53,7 @@ impl<'a> ClientRequest<'a> {
         if !self.target.starts_with('/') || !visible(self.target) || self.target.contains('#') {
             return Err(InvalidRequest::Target);
         }
-        if self
-            .origin
-            .is_some_and(|origin| origin.is_empty() || !visible(origin))
-        {
+        if self.origin.is_some_and(|origin| origin.is_empty() || !visible(origin)) {
             return Err(InvalidRequest::Origin);
         }
         for (index, name) in self.subprotocols.iter().enumerate() {
@@ -68,10 +65,7 @@ impl<'a> ClientRequest<'a> {
         if self.origin.is_some() && self.fields.iter().any(|field| field.is("origin")) {
             return Err(InvalidRequest::Field(InvalidField::Reserved));
         }
-        self.fields
-            .iter()
-            .try_for_each(judge_added)
-            .map_err(InvalidRequest::Field)
+        self.fields.iter().try_for_each(judge_added).map_err(InvalidRequest::Field)
     }
 }
 
@@ -119,10 +113,7 @@ impl ClientHandshake {
     /// A handshake with a nonce: 16 random bytes, fresh for each connection.
     #[must_use]
     pub fn new(nonce: [u8; 16], limits: HeadLimits) -> Self {
-        Self {
-            key: SecWebSocketKey::from_nonce(nonce),
-            scanner: HeadScanner::new(limits),
-        }
+        Self { key: SecWebSocketKey::from_nonce(nonce), scanner: HeadScanner::new(limits) }
     }
 
     /// The accept value that the server must answer.
@@ -155,11 +146,7 @@ impl ClientHandshake {
             writer.field(&Field::new("Origin", origin));
         }
         for (index, name) in request.subprotocols.iter().enumerate() {
-            let lead: &[u8] = if index == 0 {
-                b"Sec-WebSocket-Protocol: "
-            } else {
-                b", "
-            };
+            let lead: &[u8] = if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " };
             writer.put(lead).put(name.as_bytes());
         }
         if !request.subprotocols.is_empty() {
@@ -237,10 +224,7 @@ impl<'b> ServerResponse<'b> {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
             _ => return Err(HandshakeError::Malformed),
         }
-        Ok(Self {
-            head,
-            status: parsed.code.ok_or(HandshakeError::Malformed)?,
-        })
+        Ok(Self { head, status: parsed.code.ok_or(HandshakeError::Malformed)? })
     }
 
     /// The head's length in bytes. Behind it in the caller's buffer are frames, if the status is
@@ -265,9 +249,7 @@ impl<'b> ServerResponse<'b> {
     /// The value of the first field called `name`, without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'b [u8]> {
-        self.fields()
-            .find(|field| field.is(name))
-            .map(|field| field.value)
+        self.fields().find(|field| field.is(name)).map(|field| field.value)
     }
 
     /// Judges the response to `request`.
@@ -281,12 +263,7 @@ impl<'b> ServerResponse<'b> {
         handshake: &ClientHandshake,
         request: &ClientRequest<'_>,
     ) -> Result<Upgraded<'b>, HandshakeError> {
-        verify_parsed(
-            self.status,
-            self.fields(),
-            handshake.expected_accept(),
-            request,
-        )
+        verify_parsed(self.status, self.fields(), handshake.expected_accept(), request)
     }
 }
 
@@ -304,30 +281,22 @@ pub fn verify_parsed<'b>(
     if status != 101 {
         return Err(HandshakeError::UnexpectedStatus(status));
     }
-    let lists = |name: &str, token: &str| {
-        fields
-            .clone()
-            .any(|field| field.is(name) && field.lists(token))
-    };
+    let lists =
+        |name: &str, token: &str| fields.clone().any(|field| field.is(name) && field.lists(token));
     if !lists("upgrade", "websocket") {
         return Err(HandshakeError::UpgradeMissing);
     }
     if !lists("connection", "upgrade") {
         return Err(HandshakeError::ConnectionMissing);
     }
-    let mut accepts = fields
-        .clone()
-        .filter(|field| field.is("sec-websocket-accept"));
+    let mut accepts = fields.clone().filter(|field| field.is("sec-websocket-accept"));
     let accept = accepts.next().map(|field| trim(field.value));
     if accept != Some(expected_accept.as_bytes()) || accepts.next().is_some() {
         return Err(HandshakeError::WrongAccept);
     }
     let extensions = request.extensions.verify(fields.clone())?;
     let subprotocol = chosen_subprotocol(fields, request)?;
-    Ok(Upgraded {
-        subprotocol,
-        extensions,
-    })
+    Ok(Upgraded { subprotocol, extensions })
 }
 
 /// The subprotocol that the server chose: the whole of one field, to the letter one of those
@@ -339,11 +308,7 @@ fn chosen_subprotocol<'b>(
     let mut lines = fields.filter(|field| field.is("sec-websocket-protocol"));
     let Some(line) = lines.next() else {
         let required = request.require_subprotocol && !request.subprotocols.is_empty();
-        return if required {
-            Err(HandshakeError::SubprotocolMissing)
-        } else {
-            Ok(None)
-        };
+        return if required { Err(HandshakeError::SubprotocolMissing) } else { Ok(None) };
     };
     if lines.next().is_some() || line.elements().nth(1).is_some() {
         return Err(HandshakeError::SeveralSubprotocols);

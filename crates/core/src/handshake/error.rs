@@ -113,11 +113,7 @@ impl HandshakeError {
         const PLAIN: &[Field<'static>] = &[TEXT];
         // A 405 says which methods are allowed (RFC 9110 section 15.5.6).
         const WITH_ALLOW: &[Field<'static>] = &[Field::new("Allow", "GET"), TEXT];
-        let own = if matches!(self, Self::MethodNotGet) {
-            WITH_ALLOW
-        } else {
-            PLAIN
-        };
+        let own = if matches!(self, Self::MethodNotGet) { WITH_ALLOW } else { PLAIN };
         Response::refusal(self.status(), own, self.text())
     }
 

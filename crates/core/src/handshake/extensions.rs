@@ -164,10 +164,7 @@ impl<'b> Scanner<'b> {
         let Some(name) = self.token() else {
             return Some(None);
         };
-        let extension = Extension {
-            name,
-            parameters: *self,
-        };
+        let extension = Extension { name, parameters: *self };
         while let Some(parameter) = self.parameter() {
             if parameter.is_none() {
                 return Some(None);
@@ -200,21 +197,14 @@ impl<'b> Scanner<'b> {
             }
             None => self.token().map(str::as_bytes),
         };
-        Some(raw.map(|raw| Parameter {
-            name,
-            value: Some(ParameterValue { raw }),
-        }))
+        Some(raw.map(|raw| Parameter { name, value: Some(ParameterValue { raw }) }))
     }
 
     fn token(&mut self) -> Option<&'b str> {
         let end = self.rest.iter().position(|byte| !is_token_byte(*byte));
         let (token, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len()))?;
         self.rest = rest;
-        if token.is_empty() {
-            None
-        } else {
-            core::str::from_utf8(token).ok()
-        }
+        if token.is_empty() { None } else { core::str::from_utf8(token).ok() }
     }
 
     /// The inside of a quoted string, whose content must be a token; its opening quote is eaten.

@@ -15,10 +15,7 @@ impl<'a> Field<'a> {
     /// A field of text.
     #[must_use]
     pub const fn new(name: &'a str, value: &'a str) -> Self {
-        Self {
-            name,
-            value: value.as_bytes(),
-        }
+        Self { name, value: value.as_bytes() }
     }
 
     /// Whether this is the field called `name`, without regard to case.
@@ -31,16 +28,12 @@ impl<'a> Field<'a> {
     /// The elements of the value as a comma-separated list, without white space around them and
     /// without empty ones (RFC 9110 section 5.6.1).
     pub fn elements(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        self.value
-            .split(|byte| *byte == b',')
-            .map(trim)
-            .filter(|element| !element.is_empty())
+        self.value.split(|byte| *byte == b',').map(trim).filter(|element| !element.is_empty())
     }
 
     /// Whether the value, as a list, holds `token`, without regard to case.
     pub(crate) fn lists(&self, token: &str) -> bool {
-        self.elements()
-            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+        self.elements().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 }
 
@@ -70,22 +63,13 @@ impl core::error::Error for InvalidField {}
 
 /// Judges a field that the application adds.
 pub(crate) fn judge_added(field: &Field<'_>) -> Result<(), InvalidField> {
-    const RESERVED: [&str; 5] = [
-        "connection",
-        "upgrade",
-        "content-length",
-        "transfer-encoding",
-        "host",
-    ];
+    const RESERVED: [&str; 5] =
+        ["connection", "upgrade", "content-length", "transfer-encoding", "host"];
     const PREFIX: &[u8] = b"sec-websocket-";
     if !is_token(field.name.as_bytes()) {
         return Err(InvalidField::Name);
     }
-    if !field
-        .value
-        .iter()
-        .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7F))
-    {
+    if !field.value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7F)) {
         return Err(InvalidField::Value);
     }
     let handshakes = field
@@ -159,11 +143,7 @@ mod tests {
             ("sec-websocket-accept", "a", Err(InvalidField::Reserved)),
             ("UPGRADE", "a", Err(InvalidField::Reserved)),
         ] {
-            assert_eq!(
-                judge_added(&Field::new(name, value)),
-                verdict,
-                "{name} {value}"
-            );
+            assert_eq!(judge_added(&Field::new(name, value)), verdict, "{name} {value}");
         }
     }
 }

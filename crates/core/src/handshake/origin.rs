@@ -37,11 +37,7 @@ impl OriginPolicy<'_> {
         let allowed = origins.next().is_none()
             && core::str::from_utf8(origin.value)
                 .is_ok_and(|origin| self.allows(origin, request.host().unwrap_or_default()));
-        if allowed {
-            Ok(())
-        } else {
-            Err(HandshakeError::ForbiddenOrigin)
-        }
+        if allowed { Ok(()) } else { Err(HandshakeError::ForbiddenOrigin) }
     }
 
     /// Whether a page of `origin` may connect to the server called `host`, as in the Host field.
@@ -64,11 +60,7 @@ impl OriginPolicy<'_> {
 }
 
 fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
-    let port = if scheme.eq_ignore_ascii_case("https") {
-        ":443"
-    } else {
-        ":80"
-    };
+    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
     host.strip_suffix(port).unwrap_or(host)
 }
 
@@ -131,11 +123,8 @@ mod tests {
     #[test]
     fn patterns_stand_for_whole_labels() {
         let policy = OriginPolicy::List(&["https://*.example.com", "http://localhost:3000"]);
-        for origin in [
-            "https://a.example.com",
-            "https://a.b.EXAMPLE.com",
-            "http://localhost:3000",
-        ] {
+        for origin in ["https://a.example.com", "https://a.b.EXAMPLE.com", "http://localhost:3000"]
+        {
             assert!(policy.allows(origin, ""), "{origin}");
         }
         for origin in [

@@ -47,18 +47,11 @@ impl<'b> Request<'b> {
         else {
             return Err(HandshakeError::Malformed);
         };
-        let version = if minor == 0 {
-            HttpVersion::Http10
-        } else {
-            HttpVersion::Http11
-        };
+        let version = if minor == 0 { HttpVersion::Http10 } else { HttpVersion::Http11 };
         if !is_target_of(method, target) {
             return Err(HandshakeError::Malformed);
         }
-        let fields = parsed.headers.iter().map(|h| Field {
-            name: h.name,
-            value: h.value,
-        });
+        let fields = parsed.headers.iter().map(|h| Field { name: h.name, value: h.value });
         let seen = Seen::of(fields);
         seen.judge_http(version)?;
         Ok(Self {
@@ -121,9 +114,7 @@ impl<'b> Request<'b> {
     /// The value of the first field called `name`, without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'b [u8]> {
-        self.fields()
-            .find(|field| field.is(name))
-            .map(|field| field.value)
+        self.fields().find(|field| field.is(name)).map(|field| field.value)
     }
 
     /// The host that the request is for, with its port: that of a target which is a whole URL
@@ -132,9 +123,7 @@ impl<'b> Request<'b> {
     pub fn host(&self) -> Option<&'b str> {
         match split_absolute(self.target) {
             Some((host, _)) => Some(host),
-            None => self
-                .field("host")
-                .and_then(|host| core::str::from_utf8(host).ok()),
+            None => self.field("host").and_then(|host| core::str::from_utf8(host).ok()),
         }
     }
 
@@ -142,8 +131,7 @@ impl<'b> Request<'b> {
     /// [`OriginPolicy`](super::OriginPolicy).
     #[must_use]
     pub fn origin(&self) -> Option<&'b str> {
-        self.field("origin")
-            .and_then(|origin| core::str::from_utf8(origin).ok())
+        self.field("origin").and_then(|origin| core::str::from_utf8(origin).ok())
     }
 
     /// The subprotocols offered, in the client's order of preference, over all lines (RFC 6455
@@ -158,8 +146,7 @@ impl<'b> Request<'b> {
     /// The first subprotocol offered that is among `supported`: the client's preference decides.
     #[must_use]
     pub fn choose_subprotocol(&self, supported: &[&str]) -> Option<&'b str> {
-        self.subprotocols()
-            .find(|offered| supported.contains(offered))
+        self.subprotocols().find(|offered| supported.contains(offered))
     }
 
     /// Whether `Upgrade` lists `websocket`: whether the client wants a WebSocket at all.
@@ -232,10 +219,7 @@ impl<'b> Upgrade<'b> {
         extensions: NegotiatedExtensions,
         out: &mut [u8],
     ) -> Result<usize, WriteError> {
-        if acceptance
-            .subprotocol
-            .is_some_and(|name| !is_token(name.as_bytes()))
-        {
+        if acceptance.subprotocol.is_some_and(|name| !is_token(name.as_bytes())) {
             return Err(WriteError::SubprotocolNotOffered);
         }
         write_switching_protocols(&self.accept_key(), acceptance, extensions, out)
@@ -300,10 +284,7 @@ impl<'b> Seen<'b> {
 
     fn see(&mut self, field: Field<'b>) {
         // Fields that were parsed by other means may still have white space around them.
-        let field = Field {
-            value: trim(field.value),
-            ..field
-        };
+        let field = Field { value: trim(field.value), ..field };
         // The lengths of the names tell most fields apart from those that matter here.
         match field.name.len() {
             4 if field.is("host") => {
@@ -340,11 +321,7 @@ impl<'b> Seen<'b> {
         if missing || self.hosts > 1 || self.malformed_host {
             return Err(HandshakeError::HostNotSingle);
         }
-        if self.body {
-            Err(HandshakeError::RequestHasBody)
-        } else {
-            Ok(())
-        }
+        if self.body { Err(HandshakeError::RequestHasBody) } else { Ok(()) }
     }
 
     /// RFC 6455 section 4.2.1.

@@ -15,11 +15,7 @@ pub struct BufferTooSmall {
 
 impl fmt::Display for BufferTooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the buffer is too small: {} bytes are needed",
-            self.needed
-        )
+        write!(f, "the buffer is too small: {} bytes are needed", self.needed)
     }
 }
 
@@ -80,10 +76,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn field(&mut self, field: &Field<'_>) -> &mut Self {
-        self.put(field.name.as_bytes())
-            .put(b": ")
-            .put(field.value)
-            .put(b"\r\n")
+        self.put(field.name.as_bytes()).put(b": ").put(field.value).put(b"\r\n")
     }
 
     fn number(&mut self, number: usize) -> &mut Self {
@@ -108,9 +101,7 @@ impl<'a> Writer<'a> {
         if self.length <= self.out.len() {
             Ok(self.length)
         } else {
-            Err(BufferTooSmall {
-                needed: self.length,
-            })
+            Err(BufferTooSmall { needed: self.length })
         }
     }
 }
@@ -133,12 +124,7 @@ impl<'a> Response<'a> {
     /// A response of the application's.
     #[must_use]
     pub const fn new(status: u16, fields: &'a [Field<'a>], body: &'a [u8]) -> Self {
-        Self {
-            status,
-            fields,
-            body,
-            own: &[],
-        }
+        Self { status, fields, body, own: &[] }
     }
 
     pub(crate) const fn refusal(
@@ -146,12 +132,7 @@ impl<'a> Response<'a> {
         own: &'static [Field<'static>],
         text: &'static str,
     ) -> Self {
-        Self {
-            status,
-            fields: &[],
-            body: text.as_bytes(),
-            own,
-        }
+        Self { status, fields: &[], body: text.as_bytes(), own }
     }
 
     /// Writes the response into `out`; returns its length. The answer to a HEAD request, for which
@@ -187,16 +168,9 @@ impl<'a> Response<'a> {
         });
         // 204, 205 and 304 have no body; of these only 205 says a length (RFC 9110 sections 8.6,
         // 15.3.5, 15.3.6 and 15.4.5).
-        let body = if matches!(self.status, 204 | 205 | 304) {
-            &[]
-        } else {
-            self.body
-        };
+        let body = if matches!(self.status, 204 | 205 | 304) { &[] } else { self.body };
         if !matches!(self.status, 204 | 304) {
-            writer
-                .put(b"Content-Length: ")
-                .number(body.len())
-                .put(b"\r\n");
+            writer.put(b"Content-Length: ").number(body.len()).put(b"\r\n");
         }
         writer.put(b"\r\n");
         if !head_only {
@@ -229,10 +203,7 @@ pub(crate) fn write_switching_protocols(
         .put(accept.as_bytes())
         .put(b"\r\n");
     if let Some(subprotocol) = acceptance.subprotocol {
-        writer
-            .put(b"Sec-WebSocket-Protocol: ")
-            .put(subprotocol.as_bytes())
-            .put(b"\r\n");
+        writer.put(b"Sec-WebSocket-Protocol: ").put(subprotocol.as_bytes()).put(b"\r\n");
     }
     extensions.write_response(&mut writer);
     for field in acceptance.fields {

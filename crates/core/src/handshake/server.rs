@@ -38,9 +38,7 @@ impl ServerHandshake {
     /// A handshake at its start.
     #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
-        Self {
-            scanner: HeadScanner::new(limits),
-        }
+        Self { scanner: HeadScanner::new(limits) }
     }
 
     /// Looks at `bytes`, which holds everything received so far; the request, once it is whole.
@@ -74,9 +72,7 @@ impl ServerHandshake {
         {
             return Err(AcceptError::Write(WriteError::SubprotocolNotOffered));
         }
-        upgrade
-            .accept(acceptance, extensions, out)
-            .map_err(AcceptError::Write)
+        upgrade.accept(acceptance, extensions, out).map_err(AcceptError::Write)
     }
 }
 

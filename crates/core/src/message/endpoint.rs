@@ -128,10 +128,7 @@ impl<R: Role> Endpoint<R> {
         &mut self,
         step: Result<Option<Step>, ProtocolError>,
     ) -> Result<Option<Step>, ProtocolError> {
-        if !matches!(
-            step,
-            Ok(None | Some(Step::Message | Step::Chunk | Step::Pong(_)))
-        ) {
+        if !matches!(step, Ok(None | Some(Step::Message | Step::Chunk | Step::Pong(_)))) {
             self.pump();
         }
         step
@@ -288,11 +285,8 @@ impl<R: Role> Endpoint<R> {
         }
         let message_type = message.message_type();
         let payload = message.into_payload();
-        let frame = self
-            .connection
-            .begin_message(message_type, true, payload.len() as u64)?;
-        self.write
-            .append(|out| out.extend_from_slice(frame.header.as_slice()));
+        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
+        self.write.append(|out| out.extend_from_slice(frame.header.as_slice()));
         self.write.share(payload);
         Ok(())
     }
@@ -319,9 +313,7 @@ impl<R: Role> Endpoint<R> {
 
     #[inline]
     fn send_slice(&mut self, message_type: MessageType, payload: &[u8]) -> Result<(), SendError> {
-        let frame = self
-            .connection
-            .begin_message(message_type, true, payload.len() as u64)?;
+        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
         self.append_frame(frame, payload);
         Ok(())
     }
@@ -336,8 +328,7 @@ impl<R: Role> Endpoint<R> {
             return self.send_slice(prepared.message_type(), prepared.payload());
         }
         let length = prepared.payload().len() as u64;
-        self.connection
-            .begin_message(prepared.message_type(), true, length)?;
+        self.connection.begin_message(prepared.message_type(), true, length)?;
         let frame = prepared.frame();
         if frame.len() < SHARE_FROM {
             self.write.append(|out| out.extend_from_slice(frame));
@@ -359,9 +350,7 @@ impl<R: Role> Endpoint<R> {
     ) -> Result<(), SendError> {
         let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
         check_text(&mut text, payload, false)?;
-        let frame = self
-            .connection
-            .begin_message(message_type, false, payload.len() as u64)?;
+        let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
         self.outgoing_text = text;
         self.append_frame(frame, payload);
         Ok(())
@@ -377,9 +366,7 @@ impl<R: Role> Endpoint<R> {
     pub fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), SendError> {
         let mut text = self.outgoing_text;
         check_text(&mut text, payload, fin)?;
-        let frame = self
-            .connection
-            .continue_message(fin, payload.len() as u64)?;
+        let frame = self.connection.continue_message(fin, payload.len() as u64)?;
         self.outgoing_text = text;
         self.append_frame(frame, payload);
         Ok(())
@@ -392,8 +379,7 @@ impl<R: Role> Endpoint<R> {
     /// [`SendError`]; nothing is queued then.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let frame = self.connection.ping(payload)?;
-        self.write
-            .append(|out| out.extend_from_slice(frame.as_slice()));
+        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
         Ok(())
     }
 
@@ -404,8 +390,7 @@ impl<R: Role> Endpoint<R> {
     /// As [`ping`](Self::ping).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let frame = self.connection.pong(payload)?;
-        self.write
-            .append(|out| out.extend_from_slice(frame.as_slice()));
+        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
         Ok(())
     }
 
@@ -459,9 +444,7 @@ impl<R: Role> Endpoint<R> {
     /// [`ProtocolError::PongTimeout`] or [`ProtocolError::WriteStalled`], once: the peer no longer
     /// answers, or no longer reads.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        let stalled = self
-            .stalled_since
-            .is_some_and(|since| since + self.stall_timeout <= now);
+        let stalled = self.stalled_since.is_some_and(|since| since + self.stall_timeout <= now);
         let result = if stalled {
             self.transport_failed(now);
             Err(ProtocolError::WriteStalled)
@@ -555,8 +538,7 @@ impl<R: Role> Endpoint<R> {
             match self.connection.poll_transmit() {
                 None => return,
                 Some(Transmit::Frame(frame)) => {
-                    self.write
-                        .append(|out| out.extend_from_slice(frame.as_slice()));
+                    self.write.append(|out| out.extend_from_slice(frame.as_slice()));
                 }
                 Some(Transmit::ShutdownWrite) => self.shutdown_write = true,
                 Some(Transmit::CloseTransport) => self.close_transport = true,
@@ -592,9 +574,7 @@ fn check_text(
     let Some(validator) = text else {
         return Ok(());
     };
-    validator
-        .validate(payload)
-        .map_err(|_| SendError::InvalidUtf8)?;
+    validator.validate(payload).map_err(|_| SendError::InvalidUtf8)?;
     if fin {
         validator.finish().map_err(|_| SendError::InvalidUtf8)?;
         *text = None;

@@ -38,11 +38,7 @@ impl Prepared {
         let mut frame = Vec::with_capacity(header.len().saturating_add(payload.len()));
         frame.extend_from_slice(header);
         frame.extend_from_slice(payload);
-        Self {
-            message_type,
-            frame: frame.into(),
-            payload_at: header.len(),
-        }
+        Self { message_type, frame: frame.into(), payload_at: header.len() }
     }
 
     /// Whether it is text or binary.

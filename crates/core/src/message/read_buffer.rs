@@ -108,10 +108,7 @@ impl ReadBuffer {
             self.lend(message_type, false);
             return Ok(Some(Step::Chunk));
         }
-        while let Some(input) = self
-            .buffer
-            .get_mut(self.parsed..)
-            .filter(|input| !input.is_empty())
+        while let Some(input) = self.buffer.get_mut(self.parsed..).filter(|input| !input.is_empty())
         {
             let received = match connection.receive(input, now) {
                 Ok(received) => received,
@@ -170,11 +167,7 @@ impl ReadBuffer {
     /// Hands out what has been gathered.
     #[inline]
     fn lend(&mut self, message_type: MessageType, last: bool) {
-        self.lent = Some(Lent {
-            message_type,
-            first: !self.begun,
-            last,
-        });
+        self.lent = Some(Lent { message_type, first: !self.begun, last });
         self.begun = !last;
         if last {
             self.message = None;
@@ -202,10 +195,7 @@ impl ReadBuffer {
     pub fn message(&self) -> Option<MessageRef<'_>> {
         let lent = self.lent.filter(|lent| lent.last)?;
         let payload = self.buffer.get(self.start..self.end)?;
-        Some(MessageRef {
-            message_type: lent.message_type,
-            payload,
-        })
+        Some(MessageRef { message_type: lent.message_type, payload })
     }
 
     /// The piece that the last step came to, lent.
@@ -213,17 +203,8 @@ impl ReadBuffer {
     pub fn chunk(&self) -> Option<ChunkRef<'_>> {
         let lent = self.lent?;
         let payload = self.buffer.get(self.start..self.end)?;
-        let Lent {
-            message_type,
-            first: is_first,
-            last: is_last,
-        } = lent;
-        Some(ChunkRef {
-            message_type,
-            payload,
-            is_first,
-            is_last,
-        })
+        let Lent { message_type, first: is_first, last: is_last } = lent;
+        Some(ChunkRef { message_type, payload, is_first, is_last })
     }
 
     /// The whole message that the last step came to, split off without a copy.

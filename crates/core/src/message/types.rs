@@ -59,9 +59,7 @@ impl TryFrom<Bytes> for Utf8Bytes {
     type Error = InvalidUtf8;
 
     fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
-        ByteString::try_from(bytes)
-            .map(Self)
-            .map_err(|_| InvalidUtf8)
+        ByteString::try_from(bytes).map(Self).map_err(|_| InvalidUtf8)
     }
 }
 

@@ -101,9 +101,7 @@ impl WriteQueue {
             }
         };
         for shared in &self.shared {
-            let (before, after) = inline
-                .split_at_checked(shared.after)
-                .unwrap_or((inline, &[]));
+            let (before, after) = inline.split_at_checked(shared.after).unwrap_or((inline, &[]));
             inline = after;
             if !put(before) || !put(&shared.payload) {
                 return count;

@@ -139,18 +139,13 @@ impl ResponseHead {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let mut fields = self.fields.iter();
-        fields
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_slice())
+        fields.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
 }
 
 impl From<HandshakeError> for OpeningFailure {
     fn from(error: HandshakeError) -> Self {
-        Self {
-            error,
-            response: None,
-        }
+        Self { error, response: None }
     }
 }
 
@@ -192,12 +187,7 @@ impl ClientOpening {
                 Err(RequestError::Invalid(error)) => Err(error),
             })
         })?;
-        Ok(Self {
-            handshake,
-            request,
-            request_bytes,
-            received: BytesMut::new(),
-        })
+        Ok(Self { handshake, request, request_bytes, received: BytesMut::new() })
     }
 
     /// The request, to be written.
@@ -231,29 +221,17 @@ impl ClientOpening {
         let status = response.status();
         let leftover = self.received.split_off(head_length);
         match verdict {
-            Ok((subprotocol, extensions)) => Ok(Some(Opened {
-                subprotocol,
-                extensions,
-                fields,
-                leftover,
-            })),
+            Ok((subprotocol, extensions)) => {
+                Ok(Some(Opened { subprotocol, extensions, fields, leftover }))
+            }
             Err(error) => {
-                let head = ResponseHead {
-                    status,
-                    fields,
-                    body: leftover.freeze(),
-                };
-                Err(OpeningFailure {
-                    error,
-                    response: Some(Box::new(head)),
-                })
+                let head = ResponseHead { status, fields, body: leftover.freeze() };
+                Err(OpeningFailure { error, response: Some(Box::new(head)) })
             }
         }
     }
 }
 
 fn owned(fields: Fields<'_>) -> Vec<(String, Vec<u8>)> {
-    fields
-        .map(|field| (String::from(field.name), field.value.to_vec()))
-        .collect()
+    fields.map(|field| (String::from(field.name), field.value.to_vec())).collect()
 }

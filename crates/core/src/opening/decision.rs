@@ -38,10 +38,7 @@ impl Accept {
     /// Without a subprotocol and further fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            subprotocol: None,
-            fields: Vec::new(),
-        }
+        Self { subprotocol: None, fields: Vec::new() }
     }
 
     /// With a subprotocol, which must be one of those offered; `None` chooses none.
@@ -71,27 +68,19 @@ impl HttpResponse {
     /// A response with a status of 200 to 599 and no body.
     #[must_use]
     pub const fn new(status: u16) -> Self {
-        Self {
-            status,
-            fields: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { status, fields: Vec::new(), body: Bytes::new() }
     }
 
     /// A plain text.
     #[must_use]
     pub fn text(status: u16, text: impl Into<String>) -> Self {
-        Self::new(status)
-            .field("Content-Type", "text/plain; charset=utf-8")
-            .body(text.into())
+        Self::new(status).field("Content-Type", "text/plain; charset=utf-8").body(text.into())
     }
 
     /// A page.
     #[must_use]
     pub fn html(status: u16, page: impl Into<String>) -> Self {
-        Self::new(status)
-            .field("Content-Type", "text/html; charset=utf-8")
-            .body(page.into())
+        Self::new(status).field("Content-Type", "text/html; charset=utf-8").body(page.into())
     }
 
     /// With a further field. `Connection` and `Content-Length` are added without your doing.

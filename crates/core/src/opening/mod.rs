@@ -12,8 +12,5 @@ use crate::handshake::Field;
 
 /// Owned fields, lent.
 fn lend(fields: &[(alloc::string::String, alloc::string::String)]) -> alloc::vec::Vec<Field<'_>> {
-    fields
-        .iter()
-        .map(|(name, value)| Field::new(name, value))
-        .collect()
+    fields.iter().map(|(name, value)| Field::new(name, value)).collect()
 }

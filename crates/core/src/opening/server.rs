@@ -61,11 +61,7 @@ impl ServerOpening {
     /// A handshake at its start.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
-        Self {
-            handshake: ServerHandshake::new(limits),
-            received: BytesMut::new(),
-            head_length: 0,
-        }
+        Self { handshake: ServerHandshake::new(limits), received: BytesMut::new(), head_length: 0 }
     }
 
     /// The buffer to read into: append to it, and do nothing else with it.
@@ -91,10 +87,7 @@ impl ServerOpening {
     /// The request, once it is whole.
     #[must_use]
     pub fn request(&self) -> Option<Request<'_>> {
-        let head = self
-            .received
-            .get(..self.head_length)
-            .filter(|head| !head.is_empty())?;
+        let head = self.received.get(..self.head_length).filter(|head| !head.is_empty())?;
         Request::parse(head).ok()
     }
 
@@ -102,10 +95,7 @@ impl ServerOpening {
     #[must_use]
     pub fn refuse(&self, error: HandshakeError) -> Refused {
         let head_only = self.is_head();
-        Refused {
-            response: written(&error.response(), head_only).unwrap_or_default(),
-            error,
-        }
+        Refused { response: written(&error.response(), head_only).unwrap_or_default(), error }
     }
 
     /// Lets the application decide. It is not asked about a request that wants a WebSocket and is
@@ -137,30 +127,18 @@ impl ServerOpening {
             Err(error) => return Outcome::Refused(self.refuse(error)),
         };
         let fields = lend(&accept.fields);
-        let acceptance = Acceptance {
-            subprotocol: accept.subprotocol.as_deref(),
-            fields: &fields,
-        };
+        let acceptance = Acceptance { subprotocol: accept.subprotocol.as_deref(), fields: &fields };
         let response =
-            into_vec(
-                |out| match ServerHandshake::accept(&request, &acceptance, extensions, out) {
-                    Err(AcceptError::Write(WriteError::BufferTooSmall(error))) => {
-                        Ok(Err(error.needed))
-                    }
-                    Err(error) => Err(error),
-                    Ok(length) => Ok(Ok(length)),
-                },
-            );
+            into_vec(|out| match ServerHandshake::accept(&request, &acceptance, extensions, out) {
+                Err(AcceptError::Write(WriteError::BufferTooSmall(error))) => Ok(Err(error.needed)),
+                Err(error) => Err(error),
+                Ok(length) => Ok(Ok(length)),
+            });
         match response {
             Ok(response) => {
                 let leftover = self.received.split_off(self.head_length);
                 let subprotocol = accept.subprotocol;
-                Outcome::Accepted(Accepted {
-                    response,
-                    leftover,
-                    subprotocol,
-                    extensions,
-                })
+                Outcome::Accepted(Accepted { response, leftover, subprotocol, extensions })
             }
             Err(AcceptError::Request(error)) => Outcome::Refused(self.refuse(error)),
             Err(AcceptError::Write(_)) => {
@@ -175,14 +153,10 @@ impl ServerOpening {
     pub fn respond(&self, response: &HttpResponse) -> Refused {
         let head_only = self.is_head();
         let fields = lend(&response.fields);
-        match written(
-            &Response::new(response.status, &fields, &response.body),
-            head_only,
-        ) {
-            Ok(written) => Refused {
-                response: written,
-                error: HandshakeError::Rejected(response.status),
-            },
+        match written(&Response::new(response.status, &fields, &response.body), head_only) {
+            Ok(written) => {
+                Refused { response: written, error: HandshakeError::Rejected(response.status) }
+            }
             Err(_) => self.refuse(HandshakeError::InvalidAcceptance),
         }
     }

@@ -1,0 +1,349 @@
+//! The loop between an endpoint and its transport.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use duologue_adapter::{
+    CloseCode, CloseOutcome, CloseStatus, Config, Endpoint, Error, MAX_SLICES, Message, Prepared,
+    ReadyState, SendError, Step, Timestamp, TransportStep, pool,
+};
+
+use crate::failures::Failures;
+use crate::transport::Transport;
+use crate::wire::{Progress, Wire};
+
+/// How long a dropped connection may take to write its Close frame.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(1);
+
+/// An endpoint and its transport.
+#[derive(Debug)]
+pub(crate) struct Driver<S> {
+    pub(crate) wire: Wire<S>,
+    pub(crate) endpoint: Endpoint,
+    /// The time when the bytes at hand were read: the messages in them need no clock.
+    pub(crate) now: Timestamp,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) closing_timeout: Duration,
+    failures: Failures,
+    /// The peer has ended its sending direction.
+    eof: bool,
+    /// Nothing can be written any more. What the peer has sent may still be read, its Close frame
+    /// above all.
+    pub(crate) write_broken: bool,
+    /// Bytes were written that the transport may hold back.
+    flush_due: bool,
+    shutdown_due: bool,
+    /// The transport is closed.
+    ended: bool,
+}
+
+impl<S: Transport> Driver<S> {
+    pub(crate) fn new(wire: Wire<S>, endpoint: Endpoint, config: &Config) -> Self {
+        let now = wire.clock.now();
+        Self {
+            wire,
+            endpoint,
+            now,
+            stall_timeout: config.write_stall_timeout,
+            closing_timeout: config.closing_timeout,
+            failures: Failures::default(),
+            eof: false,
+            write_broken: false,
+            // The last bytes of the handshake, perhaps.
+            flush_due: true,
+            shutdown_due: false,
+            ended: false,
+        }
+    }
+
+    /// The next event; `None` at the end. Messages come whole if `whole`, or else in pieces.
+    pub(crate) fn next(&mut self, whole: bool) -> Result<Option<Step>, Error> {
+        self.supply_buffers();
+        loop {
+            let step = if whole {
+                self.endpoint.next_message(self.now)
+            } else {
+                self.endpoint.next_chunk(self.now)
+            };
+            match step {
+                Ok(None | Some(Step::Close)) => {}
+                Ok(Some(step)) => return Ok(Some(step)),
+                // The Close frame is queued; input is drained from here on, so that the peer can
+                // read it (RFC 6455 section 7.1.7).
+                Err(error) => self.failures.protocol(error),
+            }
+            // A peer that keeps sending must not put off the closing deadline.
+            self.handle_deadline(self.now);
+            if !self.ended
+                && let Err(error) = self.write_out()
+                && error.is_would_block()
+                && self.eof
+            {
+                return Err(error);
+            }
+            // Any other failure to write shows in what can be read, or is already kept.
+            if self.ended {
+                return self.conclude();
+            }
+            self.read()?;
+        }
+    }
+
+    /// One read, and what follows from its end.
+    fn read(&mut self) -> Result<(), Error> {
+        let deadline = self.endpoint.next_deadline();
+        let progress = self.wire.read(self.endpoint.read_room(), deadline);
+        let now = self.wire.clock.now();
+        self.now = now;
+        match progress {
+            Ok(Progress::Bytes(0)) => {
+                self.eof = true;
+                self.endpoint.receive_eof(now);
+            }
+            Ok(Progress::Bytes(_)) => {}
+            Ok(Progress::TimedOut) => {
+                self.handle_deadline(now);
+            }
+            Ok(Progress::WouldBlock) => {
+                if !self.handle_deadline(now) {
+                    self.release_buffers();
+                    return Err(would_block());
+                }
+            }
+            Err(error) => {
+                self.failures.io(error);
+                self.endpoint.transport_failed(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out what the endpoint wants done with the transport, as far as it goes.
+    pub(crate) fn write_out(&mut self) -> Result<(), Error> {
+        loop {
+            match self.endpoint.transport_step() {
+                TransportStep::Write => self.write()?,
+                TransportStep::ShutdownWrite => {
+                    self.flush_due = true;
+                    self.shutdown_due = true;
+                }
+                TransportStep::Idle => return self.finish_writing(),
+                TransportStep::Close => {
+                    // The peer may have been faster; nothing is left to be done about a failure.
+                    let _ = self.finish_writing();
+                    let _ = self.wire.stream.close();
+                    self.ended = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// One write.
+    fn write(&mut self) -> Result<(), Error> {
+        if self.write_broken {
+            self.endpoint.wrote(self.endpoint.buffered_amount());
+            return Ok(());
+        }
+        let patience = self.patience();
+        let started = self.wire.clock.now();
+        let mut slices = [&[][..]; MAX_SLICES];
+        let count = self.endpoint.write_slices(&mut slices);
+        let progress = self.wire.write(slices.get(..count).unwrap_or_default(), Some(patience));
+        match progress {
+            Ok(Progress::Bytes(count)) => {
+                self.endpoint.wrote(count);
+                self.flush_due = true;
+                Ok(())
+            }
+            Ok(Progress::TimedOut) => {
+                self.endpoint.write_blocked(started);
+                let now = self.wire.clock.now().max(started + patience);
+                self.endpoint.handle_timeout(now).map_err(|error| {
+                    self.failures.protocol(error);
+                    Error::Protocol(error)
+                })
+            }
+            Ok(Progress::WouldBlock) => {
+                self.endpoint.write_blocked(started);
+                Err(would_block())
+            }
+            Err(error) => Err(self.write_failed(error)),
+        }
+    }
+
+    /// How long a write may wait: until the peer counts as stalled, or until the closing deadline.
+    fn patience(&self) -> Duration {
+        match self.endpoint.next_deadline() {
+            Some(deadline) if self.endpoint.ready_state() != ReadyState::Open => {
+                self.stall_timeout.min(deadline.saturating_since(self.wire.clock.now()))
+            }
+            _ => self.stall_timeout,
+        }
+    }
+
+    /// Flushes and ends the sending direction, if that is due.
+    fn finish_writing(&mut self) -> Result<(), Error> {
+        if self.flush_due && !self.write_broken {
+            match self.wire.flush() {
+                Ok(Progress::Bytes(_)) => self.flush_due = false,
+                Ok(Progress::TimedOut | Progress::WouldBlock) => return Err(would_block()),
+                Err(error) => return Err(self.write_failed(error)),
+            }
+        }
+        if self.shutdown_due {
+            if self.wire.shutdown_write() == Progress::WouldBlock {
+                return Err(would_block());
+            }
+            self.shutdown_due = false;
+        }
+        Ok(())
+    }
+
+    /// Nothing can be written any more.
+    #[cold]
+    fn write_failed(&mut self, error: io::Error) -> Error {
+        self.write_broken = true;
+        self.endpoint.wrote(self.endpoint.buffered_amount());
+        Error::Io(error)
+    }
+
+    /// Does what is due at `now`; whether anything was.
+    fn handle_deadline(&mut self, now: Timestamp) -> bool {
+        if self.endpoint.next_deadline().is_none_or(|deadline| deadline > now) {
+            return false;
+        }
+        if let Err(error) = self.endpoint.handle_timeout(now) {
+            self.failures.protocol(error);
+        }
+        true
+    }
+
+    /// Tells how the connection ended, once.
+    fn conclude(&mut self) -> Result<Option<Step>, Error> {
+        self.release_buffers();
+        let closed_by_peer = self
+            .endpoint
+            .close_outcome()
+            .is_some_and(|outcome| outcome.status != CloseStatus::Abnormal);
+        self.failures.conclude(closed_by_peer).map(|()| None)
+    }
+
+    /// Queues what `queue` queues, when there is room, and writes it out: at once, or only past the
+    /// high-water mark.
+    pub(crate) fn send(
+        &mut self,
+        at_once: bool,
+        queue: impl FnOnce(&mut Endpoint) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.make_room()?;
+        queue(&mut self.endpoint)?;
+        if at_once || !self.endpoint.has_room() { self.push() } else { Ok(()) }
+    }
+
+    /// Writes until there is room.
+    fn make_room(&mut self) -> Result<(), Error> {
+        if self.write_broken && !self.ended {
+            return Err(Error::Io(ErrorKind::BrokenPipe.into()));
+        }
+        self.supply_buffers();
+        while !self.endpoint.has_room() && !self.ended {
+            self.write_out()?;
+        }
+        Ok(())
+    }
+
+    /// Writes out; what a non-blocking transport does not take is queued, which is as good.
+    pub(crate) fn push(&mut self) -> Result<(), Error> {
+        match self.write_out() {
+            Err(error) if error.is_would_block() => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Begins the closing handshake.
+    pub(crate) fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.endpoint.close(code, reason, self.wire.clock.now())?;
+        self.push()
+    }
+
+    /// Carries the closing handshake to its end.
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        // Another failure to write does not keep the peer's Close frame from being read.
+        if let Err(error @ Error::Send(_)) = self.start_close(code, reason) {
+            return Err(error);
+        }
+        while self.next(false)?.is_some() {}
+        Ok(())
+    }
+
+    pub(crate) fn send_message(&mut self, message: Message, at_once: bool) -> Result<(), Error> {
+        self.send(at_once, |endpoint| endpoint.send(message))
+    }
+
+    pub(crate) fn send_prepared(&mut self, message: &Prepared, at_once: bool) -> Result<(), Error> {
+        self.send(at_once, |endpoint| endpoint.send_prepared(message))
+    }
+
+    pub(crate) fn close_outcome(&self) -> Option<CloseOutcome<'_>> {
+        self.endpoint.close_outcome()
+    }
+
+    /// Takes buffers from the thread's pool, where the endpoint has none.
+    #[inline]
+    fn supply_buffers(&mut self) {
+        if self.endpoint.needs_read_buffer() {
+            self.endpoint.supply_read_buffer(pool::take_read());
+        }
+        if self.endpoint.needs_write_buffer() {
+            self.endpoint.supply_write_buffer(pool::take_write());
+        }
+    }
+
+    /// Gives the buffers back in which nothing is left.
+    fn release_buffers(&mut self) {
+        if let Some(buffer) = self.endpoint.release_read_buffer() {
+            pool::give_read(buffer);
+        }
+        if let Some(buffer) = self.endpoint.release_write_buffer() {
+            pool::give_write(buffer);
+        }
+    }
+
+    /// What a dropped connection can still do, without waiting: one write, with Close(1001) in it.
+    /// A transport without timeouts might wait for long, so it gets none.
+    pub(crate) fn abandon(&mut self) {
+        let open = self.endpoint.ready_state() == ReadyState::Open;
+        if open {
+            let _ = self.endpoint.close(CloseCode::GOING_AWAY, "", self.wire.clock.now());
+        }
+        if !self.ended
+            && !self.write_broken
+            && self.wire.stream.supports_timeouts()
+            && self.endpoint.transport_step() == TransportStep::Write
+        {
+            let mut slices = [&[][..]; MAX_SLICES];
+            let count = self.endpoint.write_slices(&mut slices);
+            let slices = slices.get(..count).unwrap_or_default();
+            if let Ok(Progress::Bytes(count)) = self.wire.write(slices, Some(LAST_WORDS)) {
+                self.endpoint.wrote(count);
+            }
+            if self.endpoint.buffered_amount() == 0 {
+                self.wire.shutdown_write();
+            }
+        }
+        self.release_buffers();
+    }
+
+    /// Takes out what the two halves go on with. What is left does nothing more.
+    pub(crate) fn take_apart(&mut self) -> (Endpoint, Failures) {
+        let role = *self.endpoint.connection().role();
+        let rest = Endpoint::new(role, &Config::DEFAULT, self.now);
+        self.ended = true;
+        (std::mem::replace(&mut self.endpoint, rest), std::mem::take(&mut self.failures))
+    }
+}
+
+pub(crate) fn would_block() -> Error {
+    Error::Io(ErrorKind::WouldBlock.into())
+}

@@ -1,0 +1,84 @@
+//! WebSocket (RFC 6455), blocking: over `TcpStream`, `UnixStream`, or any `Read + Write`.
+//!
+//! ```
+//! use std::net::TcpListener;
+//! use std::thread;
+//! use duologue_std::{CloseCode, Message, accept, connect};
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let url = format!("ws://{}/echo", listener.local_addr()?);
+//!
+//! // A server that sends back what it gets. All replies to one read go out in one write.
+//! let server = thread::spawn(move || -> Result<(), duologue_std::Error> {
+//!     let (stream, _) = listener.accept()?;
+//!     let mut websocket = accept(stream)?;
+//!     while let Some(message) = websocket.read()? {
+//!         websocket.feed(message)?;
+//!     }
+//!     Ok(())
+//! });
+//!
+//! let mut websocket = connect(&url)?;
+//! websocket.send("hello")?;
+//! assert_eq!(websocket.read()?, Some(Message::text("hello")));
+//! websocket.close(CloseCode::NORMAL, "done")?;
+//! assert!(websocket.close_outcome().unwrap().was_clean);
+//! server.join().unwrap()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The order of calls
+//!
+//! - A client comes from [`connect`], [`connect_with`] or, over a stream of one's own, [`client`];
+//!   a server from [`accept`] or [`accept_with`]; [`Connecting`] and [`Accepting`] are the same for
+//!   non-blocking streams. Where the handshake was done elsewhere, use [`WebSocket::from_raw`].
+//! - Then [`read`](WebSocket::read) until it says `None` or fails: reading keeps the connection
+//!   alive. Send in between, or [`split`](WebSocket::split) and send from another thread.
+//! - At the end, [`close`](WebSocket::close), or go on reading after
+//!   [`start_close`](WebSocket::start_close).
+//!
+//! A peer that breaks the protocol is sent a Close frame that says so, and has the time to read it,
+//! before the error is returned. Nothing here has to be done for that.
+//!
+//! # Deadlock
+//!
+//! A connection that sends a large message does not read meanwhile. If the peer does the same at
+//! the same time, both wait, until one fails with `WriteStalled`. Where both ends send much on
+//! their own account, split the connection.
+//!
+//! # Limits and defaults
+//!
+//! All of them stand in [`Config`]: messages and frames of at most 16 MiB, 1,024 empty fragments;
+//! 10 s to open and 5 s to close; a ping after 20 s of silence and 20 s for the answer; 64 KiB
+//! queued and 30 s without the peer taking any of it. Those on the handshake's head stand in
+//! [`HeadLimits`]: 16 KiB, 100 fields, 8 KiB a line. Timeouts need a [`Transport`] that supports
+//! them, as sockets do; [`WebSocket`] sets the socket's own timeouts.
+#![forbid(unsafe_code)]
+
+mod accepting;
+mod connecting;
+mod driver;
+mod failures;
+mod message_writer;
+mod outgoing;
+mod split;
+mod transport;
+mod websocket;
+mod wire;
+
+pub use accepting::{Accepting, accept, accept_with};
+pub use connecting::{Connecting, client, connect, connect_with};
+pub use message_writer::MessageWriter;
+pub use split::{ReadHalf, WriteHalf};
+pub use transport::{Plain, Transport, TryClone};
+pub use websocket::WebSocket;
+
+pub use duologue_adapter::handshake::{
+    Field, HandshakeError, HeadLimits, HttpVersion, InvalidRequest, OriginPolicy, Request,
+};
+pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailure, ResponseHead};
+pub use duologue_adapter::{
+    Address, ChunkRef, ClientOptions, CloseCode, CloseOutcome, CloseStatus, Config, ControlPayload,
+    Error, Event, Initiator, Keepalive, Message, MessageRef, MessageType, OsKeys, Prepared,
+    ProtocolError, ReadyState, Role, SendError, ServerOptions, UrlError, Utf8Bytes,
+};

@@ -1,0 +1,335 @@
+//! Two halves of a connection, for two threads.
+//!
+//! Two locks, and no one waits for the transport under the first:
+//!
+//! - `state`: the endpoint. Held for as long as it takes to queue a message, or to find one in
+//!   the bytes at hand.
+//! - `writer`: the right to write. Whoever has it takes out what is queued as a batch, writes that
+//!   without holding `state`, and looks again; so what is queued meanwhile goes out with it.
+//!
+//! The read half waits for bytes without either, in a buffer of its own. It never waits for
+//! `writer`: a pong or a Close frame that it queues while the other half writes is picked up by
+//! that. Where nobody writes, it writes them itself, but waits for the peer no longer than
+//! [`PATIENCE`].
+
+mod read_half;
+mod write_half;
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use duologue_adapter::{
+    Clock, CloseCode, Endpoint, Error, MAX_SLICES, ReadyState, SendError, Timestamp, TransportStep,
+    WriteBatch,
+};
+
+pub use read_half::ReadHalf;
+pub use write_half::WriteHalf;
+
+use crate::driver::{Driver, LAST_WORDS, would_block};
+use crate::failures::Failures;
+use crate::transport::TryClone;
+use crate::wire::{Progress, Wire};
+
+/// How long the read half waits for the peer to take a control frame before it reads on: a peer
+/// that writes and does not read must not be kept waiting.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How soon the read half tries again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// What both halves share.
+#[derive(Debug)]
+struct Shared<S: TryClone> {
+    state: Mutex<State>,
+    writer: Mutex<Writer<S>>,
+    clock: Clock,
+    subprotocol: Option<String>,
+    stall_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    endpoint: Endpoint,
+    /// Something was queued since the last look of whoever writes.
+    dirty: bool,
+    /// A message of the write half's is among it, which it will write itself.
+    message_queued: bool,
+    /// Nothing can be written any more.
+    write_broken: bool,
+    failures: Failures,
+}
+
+#[derive(Debug)]
+struct Writer<S> {
+    wire: Wire<S>,
+    batch: WriteBatch,
+    flush_due: bool,
+}
+
+/// The two halves.
+pub(crate) fn halves<S: TryClone>(
+    driver: &mut Driver<S>,
+    reader: Wire<S>,
+    writer: Wire<S>,
+    subprotocol: Option<String>,
+) -> (ReadHalf<S>, WriteHalf<S>) {
+    let (now, stall_timeout) = (driver.now, driver.stall_timeout);
+    let write_broken = driver.write_broken;
+    let (mut endpoint, failures) = driver.take_apart();
+    let read = endpoint.take_read_buffer();
+    let state = State { endpoint, dirty: true, message_queued: false, write_broken, failures };
+    let shared = Arc::new(Shared {
+        state: Mutex::new(state),
+        clock: writer.clock,
+        writer: Mutex::new(Writer { wire: writer, batch: WriteBatch::new(), flush_due: true }),
+        subprotocol,
+        stall_timeout,
+    });
+    let longest_wait = (driver.closing_timeout / 4).max(AGAIN);
+    let read_half = ReadHalf::new(Arc::clone(&shared), reader, read, now, longest_wait);
+    (read_half, WriteHalf::new(shared))
+}
+
+/// A thread that panicked with a lock leaves nothing half done behind: the state is whole between
+/// any two calls on it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: TryClone> Shared<S> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn ready_state(&self) -> ReadyState {
+        self.state().endpoint.ready_state()
+    }
+
+    /// The write half: queues what `queue` queues, when there is room, and writes it out: at once,
+    /// or only past the high-water mark.
+    fn send(
+        &self,
+        at_once: bool,
+        queue: impl FnOnce(&mut Endpoint) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        while !self.state().endpoint.has_room() {
+            self.flush()?;
+        }
+        let has_room = {
+            let mut state = self.state();
+            if state.write_broken && state.endpoint.ready_state() == ReadyState::Open {
+                return Err(Error::Io(ErrorKind::BrokenPipe.into()));
+            }
+            queue(&mut state.endpoint)?;
+            state.dirty = true;
+            state.message_queued = true;
+            state.endpoint.has_room()
+        };
+        if at_once || !has_room {
+            match self.flush() {
+                Err(error) if error.is_would_block() => {}
+                result => return result,
+            }
+        }
+        Ok(())
+    }
+
+    /// The write half: begins the closing handshake.
+    fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        {
+            let mut state = self.state();
+            state.endpoint.close(code, reason, self.clock.now())?;
+            state.dirty = true;
+        }
+        match self.flush() {
+            Err(error) if error.is_would_block() => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The write half: writes out all that is queued, and what is queued meanwhile.
+    fn flush(&self) -> Result<(), Error> {
+        loop {
+            self.write_out(&mut lock(&self.writer), None)?;
+            // Whatever the read half queued when it could not have the lock is seen here.
+            if !self.state().dirty {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The read half: writes out what control frames wait, unless the write half does so, or has
+    /// queued messages that it is going to write. Whether all is out that is to be.
+    fn flush_control_frames(&self) -> bool {
+        let mut until = None;
+        loop {
+            {
+                let state = self.state();
+                let open = state.endpoint.ready_state() == ReadyState::Open;
+                if !state.dirty || (open && state.message_queued) {
+                    return true;
+                }
+            }
+            let mut writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(error)) => error.into_inner(),
+                Err(TryLockError::WouldBlock) => return true,
+            };
+            let until = *until.get_or_insert_with(|| self.clock.now() + PATIENCE);
+            if self.write_out(&mut writer, Some(until)).is_err() {
+                return !self.state().dirty;
+            }
+        }
+    }
+
+    /// Carries out what the endpoint wants done with the transport. The read half gives up at
+    /// `until`.
+    fn write_out(&self, writer: &mut Writer<S>, until: Option<Timestamp>) -> Result<(), Error> {
+        loop {
+            let (step, patience) = self.next_write(writer, until);
+            match step {
+                TransportStep::Write => self.write(writer, patience, until)?,
+                TransportStep::ShutdownWrite => {
+                    writer.flush();
+                    writer.wire.shutdown_write();
+                }
+                TransportStep::Idle => {
+                    writer.flush();
+                    return Ok(());
+                }
+                TransportStep::Close => {
+                    let lost = writer.batch.remaining() > 0;
+                    writer.batch.discard();
+                    let _ = writer.wire.stream.close();
+                    return if lost { Err(Error::ConnectionLost) } else { Ok(()) };
+                }
+            }
+        }
+    }
+
+    /// What is to be done next, with its batch taken out, and how long it may take.
+    fn next_write(
+        &self,
+        writer: &mut Writer<S>,
+        until: Option<Timestamp>,
+    ) -> (TransportStep, Duration) {
+        let mut state = self.state();
+        state.dirty = false;
+        if state.write_broken {
+            let lost = state.endpoint.buffered_amount();
+            state.endpoint.wrote(lost);
+        }
+        let step = state.endpoint.transport_step();
+        if step == TransportStep::Write {
+            if writer.batch.remaining() == 0 {
+                state.endpoint.take_batch(&mut writer.batch);
+            }
+            state.message_queued = false;
+        }
+        let deadline = match state.endpoint.next_deadline() {
+            Some(deadline) if state.endpoint.ready_state() != ReadyState::Open => Some(deadline),
+            _ => None,
+        };
+        let left = |until: Timestamp| until.saturating_since(self.clock.now());
+        let patience = [deadline, until].into_iter().flatten().map(left).min();
+        (step, patience.map_or(self.stall_timeout, |patience| patience.min(self.stall_timeout)))
+    }
+
+    /// One write, without holding `state`.
+    fn write(
+        &self,
+        writer: &mut Writer<S>,
+        patience: Duration,
+        until: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        if until.is_some() && patience.is_zero() {
+            self.state().dirty = true;
+            return Err(would_block());
+        }
+        let started = self.clock.now();
+        let progress = {
+            let mut slices = [&[][..]; MAX_SLICES];
+            let count = writer.batch.slices(&mut slices);
+            writer.wire.write(slices.get(..count).unwrap_or_default(), Some(patience))
+        };
+        let mut state = self.state();
+        match progress {
+            Ok(Progress::Bytes(count)) => {
+                writer.batch.consume(count);
+                writer.flush_due = true;
+                state.endpoint.wrote(count);
+                Ok(())
+            }
+            Ok(Progress::TimedOut) => {
+                state.endpoint.write_blocked(started);
+                if until.is_some() {
+                    state.dirty = true;
+                    return Err(would_block());
+                }
+                let now = self.clock.now().max(started + patience);
+                state.endpoint.handle_timeout(now).map_err(|error| {
+                    state.failures.protocol(error);
+                    // The read half waits for bytes; this ends it.
+                    let _ = writer.wire.stream.close();
+                    Error::Protocol(error)
+                })
+            }
+            Ok(Progress::WouldBlock) => {
+                state.endpoint.write_blocked(started);
+                state.dirty = true;
+                Err(would_block())
+            }
+            Err(error) => {
+                state.write_broken = true;
+                writer.batch.discard();
+                Err(Error::Io(error))
+            }
+        }
+    }
+}
+
+impl State {
+    /// Does what is due at `now`; whether anything was.
+    fn handle_deadline(&mut self, now: Timestamp) -> bool {
+        if self.endpoint.next_deadline().is_none_or(|deadline| deadline > now) {
+            return false;
+        }
+        if let Err(error) = self.endpoint.handle_timeout(now) {
+            self.failures.protocol(error);
+        }
+        self.dirty = true;
+        true
+    }
+}
+
+impl<S: TryClone> Writer<S> {
+    fn flush(&mut self) {
+        if std::mem::take(&mut self.flush_due) {
+            // A socket's flush does nothing; another transport's failure shows at the next write.
+            let _ = self.wire.flush();
+        }
+    }
+}
+
+impl<S: TryClone> Drop for Shared<S> {
+    /// The last half is gone: one write, with Close(1001) in it, as for a whole connection.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.write_broken || state.endpoint.ready_state() == ReadyState::Closed {
+            return;
+        }
+        let _ = state.endpoint.close(CloseCode::GOING_AWAY, "", self.clock.now());
+        if writer.batch.remaining() == 0 {
+            state.endpoint.take_batch(&mut writer.batch);
+        }
+        let mut slices = [&[][..]; MAX_SLICES];
+        let count = writer.batch.slices(&mut slices);
+        if count > 0 {
+            let _ = writer.wire.write(slices.get(..count).unwrap_or_default(), Some(LAST_WORDS));
+        }
+        writer.wire.shutdown_write();
+    }
+}

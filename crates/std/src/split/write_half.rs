@@ -1,0 +1,160 @@
+//! The half that writes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use duologue_adapter::{CloseCode, Error, Message, MessageType, Prepared, ReadyState};
+
+use super::Shared;
+use crate::transport::TryClone;
+
+/// The half of a connection that writes, made by [`WebSocket::split`](crate::WebSocket::split).
+///
+/// It needs the [`ReadHalf`](super::ReadHalf) to be driven: that is where deadlines are kept, and
+/// where the peer's Close frame is read. Dropping it does not close the connection; dropping both
+/// does, as for [`WebSocket`](crate::WebSocket).
+pub struct WriteHalf<S: TryClone> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: TryClone> WriteHalf<S> {
+    pub(super) const fn new(shared: Arc<Shared<S>>) -> Self {
+        Self { shared }
+    }
+
+    /// Sends a message; as [`WebSocket::send`](crate::WebSocket::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.shared.send(true, |endpoint| endpoint.send(message))
+    }
+
+    /// Queues a message, which is written with the next [`flush`](Self::flush) or
+    /// [`send`](Self::send), or past the high-water mark. Unlike with
+    /// [`WebSocket::feed`](crate::WebSocket::feed), reading does not write it, and pongs wait
+    /// behind it: so flush in the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.shared.send(false, |endpoint| endpoint.send(message))
+    }
+
+    /// [`feed`](Self::feed) for borrowed text.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn feed_text(&mut self, text: &str) -> Result<(), Error> {
+        self.shared.send(false, |endpoint| endpoint.send_text(text))
+    }
+
+    /// [`feed`](Self::feed) for borrowed bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn feed_binary(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.shared.send(false, |endpoint| endpoint.send_binary(bytes))
+    }
+
+    /// Sends a message that was framed once, to be sent to many.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.shared.send(true, |endpoint| endpoint.send_prepared(message))
+    }
+
+    /// Sends the first fragment of a message whose length need not be known (RFC 6455 section 5.4).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send), and [`Error::Send`] if no text can start
+    /// with `payload`.
+    pub fn begin_message(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), Error> {
+        self.shared.send(true, |endpoint| endpoint.begin_message(message_type, payload))
+    }
+
+    /// Sends a further fragment, the last one if `fin`.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_message`](Self::begin_message).
+    pub fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), Error> {
+        self.shared.send(true, |endpoint| endpoint.continue_message(payload, fin))
+    }
+
+    /// Writes out all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::flush`](crate::WebSocket::flush).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.shared.flush()
+    }
+
+    /// Sends a ping; as [`WebSocket::ping`](crate::WebSocket::ping).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::ping`](crate::WebSocket::ping).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.shared.send(true, |endpoint| endpoint.ping(payload))
+    }
+
+    /// Sends a pong; as [`WebSocket::pong`](crate::WebSocket::pong).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::ping`](crate::WebSocket::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.shared.send(true, |endpoint| endpoint.pong(payload))
+    }
+
+    /// Sends a Close frame with a reason of at most 123 bytes. The read half carries the closing
+    /// handshake to its end, and hands out the messages that are still on their way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the reason is too long; [`Error::Io`].
+    pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.shared.start_close(code, reason)
+    }
+
+    /// The state, as the browser's `readyState` gives it.
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        self.shared.ready_state()
+    }
+
+    /// Bytes that wait to be written, framing included.
+    #[must_use]
+    pub fn buffered_amount(&self) -> usize {
+        self.shared.state().endpoint.buffered_amount()
+    }
+
+    /// The subprotocol agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.subprotocol.as_deref()
+    }
+}
+
+impl<S: TryClone> fmt::Debug for WriteHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteHalf")
+            .field("ready_state", &self.ready_state())
+            .finish_non_exhaustive()
+    }
+}
