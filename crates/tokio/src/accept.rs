@@ -95,12 +95,7 @@ where
             }
         }
     }
-    Ok(PendingRequest {
-        stream,
-        opening,
-        options: *options,
-        deadline,
-    })
+    Ok(PendingRequest { stream, opening, options: *options, deadline })
 }
 
 /// A request that waits for its answer. Dropped, it ends without one.
@@ -125,12 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PendingRequest<S> {
     ///
     /// As [`accept_with`].
     pub async fn accept(self, accept: Accept) -> Result<WebSocket<S>, Error> {
-        let Self {
-            stream,
-            opening,
-            options,
-            deadline,
-        } = self;
+        let Self { stream, opening, options, deadline } = self;
         conclude(stream, opening.accept(accept), options, deadline).await
     }
 
@@ -156,12 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PendingRequest<S> {
         self,
         decide: impl FnOnce(&Request<'_>) -> Decision,
     ) -> Result<WebSocket<S>, Error> {
-        let Self {
-            stream,
-            opening,
-            options,
-            deadline,
-        } = self;
+        let Self { stream, opening, options, deadline } = self;
         conclude(stream, opening.decide(decide), options, deadline).await
     }
 }
@@ -185,9 +170,7 @@ where
         stream.write_all(&accepted.response).await?;
         stream.flush().await
     };
-    timeout_at(deadline, write)
-        .await
-        .map_err(|_| Error::OpeningTimeout)??;
+    timeout_at(deadline, write).await.map_err(|_| Error::OpeningTimeout)??;
     Ok(WebSocket::opened(
         stream,
         Role::Server,

@@ -33,9 +33,7 @@ pub async fn connect_with(options: &ClientOptions) -> Result<WebSocket<TcpStream
         stream.set_nodelay(options.tcp_nodelay())?;
         open(stream, options).await
     };
-    timeout(options.config().opening_timeout, connect)
-        .await
-        .unwrap_or(Err(Error::OpeningTimeout))
+    timeout(options.config().opening_timeout, connect).await.unwrap_or(Err(Error::OpeningTimeout))
 }
 
 /// The opening handshake over a stream that is already connected, such as one with TLS, all within
@@ -49,9 +47,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let opening = open(stream, options);
-    timeout(options.config().opening_timeout, opening)
-        .await
-        .unwrap_or(Err(Error::OpeningTimeout))
+    timeout(options.config().opening_timeout, opening).await.unwrap_or(Err(Error::OpeningTimeout))
 }
 
 async fn open<S>(mut stream: S, options: &ClientOptions) -> Result<WebSocket<S>, Error>

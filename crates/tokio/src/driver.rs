@@ -37,6 +37,10 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     /// Bytes are written that the transport may still hold back.
     unflushed: bool,
     shutting_down: bool,
+    /// The peer has ended its side of TCP: there is nothing to read any more.
+    read_ended: bool,
+    /// Bytes that were queued have been given up.
+    lost: bool,
     /// The transport is closed as far as it can be while it is owned.
     ended: bool,
     /// The write side broke. What the peer sent before is still read.
@@ -68,6 +72,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             now,
             unflushed: false,
             shutting_down: false,
+            read_ended: false,
+            lost: false,
             ended: false,
             write_error: None,
             fault: None,
@@ -124,6 +130,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             if self.ended {
                 return Poll::Ready(self.tell_end());
             }
+            // A peer that never stops sending does not keep the deadlines from being looked at.
+            if self.endpoint.next_deadline().is_some_and(|at| at <= self.now) {
+                self.handle_timeout(self.now);
+                self.wakers.wake_other(Side::Read);
+                continue;
+            }
             ready!(self.poll_read(context));
             match self.step(mode) {
                 Some(Step::Close) | None => {}
@@ -149,6 +161,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Reads once, or does what time asks for. Ready when there is something to look at.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.read_ended {
+            ready!(self.poll_timer(context));
+            self.wakers.wake_other(Side::Read);
+            return Poll::Ready(());
+        }
         if self.endpoint.needs_read_buffer() {
             self.endpoint.supply_read_buffer(pool::take_read());
         }
@@ -156,14 +173,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let read = pin!(self.transport.read_buf(room)).poll(context);
         match read {
             Poll::Ready(Ok(0)) => {
+                self.read_ended = true;
                 self.endpoint.receive_eof(now());
-                self.give_up_writing();
+                if self.write_error.is_some() {
+                    self.transport_failed();
+                }
+                self.release_buffers();
                 self.wakers.wake_other(Side::Read);
             }
             Poll::Ready(Ok(_)) => self.now = now(),
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => {
-                self.endpoint.transport_failed(now());
+                self.transport_failed();
                 self.fault.get_or_insert(Error::Io(error));
                 self.wakers.wake_other(Side::Read);
             }
@@ -176,20 +197,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(())
     }
 
-    /// After the peer's end and a write error nothing can go out any more.
-    fn give_up_writing(&mut self) {
-        if self.write_error.is_some() {
-            self.endpoint.transport_failed(now());
+    /// Nothing can go out any more.
+    fn transport_failed(&mut self) {
+        self.give_up(|endpoint| endpoint.transport_failed(now()));
+    }
+
+    /// Does what may end the connection at once, and notes what that loses.
+    fn give_up<T>(&mut self, act: impl FnOnce(&mut Endpoint) -> T) -> T {
+        let waiting = self.endpoint.buffered_amount();
+        let result = act(&mut self.endpoint);
+        self.lost |= waiting > 0 && self.endpoint.buffered_amount() == 0;
+        if self.endpoint.ready_state() == ReadyState::Closed {
+            // Nor is the transport waited for, to flush or to shut down.
+            self.unflushed = false;
+            self.shutting_down = false;
         }
+        result
     }
 
     /// Does what is due. Ready if anything was.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let now = ready!(self.timer.poll(self.endpoint.next_deadline(), context));
-        if let Err(error) = self.endpoint.handle_timeout(now) {
+        self.handle_timeout(now);
+        Poll::Ready(())
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        if let Err(error) = self.give_up(|endpoint| endpoint.handle_timeout(now)) {
             self.fault.get_or_insert(error.into());
         }
-        Poll::Ready(())
     }
 
     /// Writes what is queued and does what the endpoint wants of the transport. Ready when there is
@@ -198,10 +234,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         while !self.ended {
             if self.shutting_down {
                 // Whether it worked or not, there is nothing more to write.
-                let _ = ready!(Pin::new(&mut self.transport).poll_shutdown(context));
+                let Poll::Ready(_) = Pin::new(&mut self.transport).poll_shutdown(context) else {
+                    return self.held_up();
+                };
                 self.shutting_down = false;
+                self.unflushed = false;
             }
             match self.endpoint.transport_step() {
+                TransportStep::Close if self.unflushed => {
+                    // What the transport holds back would be lost with it.
+                    match Pin::new(&mut self.transport).poll_flush(context) {
+                        Poll::Ready(Ok(())) => self.unflushed = false,
+                        Poll::Ready(Err(error)) => self.write_failed(error),
+                        Poll::Pending => return self.held_up(),
+                    }
+                }
                 TransportStep::Close => self.end(context),
                 TransportStep::ShutdownWrite => self.shutting_down = true,
                 _ if self.write_error.is_some() => return Poll::Ready(()),
@@ -244,9 +291,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(())
     }
 
+    /// The transport neither flushes nor shuts down. Before the peer's end of TCP the closing
+    /// deadline runs; after it, the one for a peer that takes nothing.
+    fn held_up(&mut self) -> Poll<()> {
+        if self.endpoint.ready_state() == ReadyState::Closed {
+            self.endpoint.write_blocked(now());
+        }
+        Poll::Pending
+    }
+
     fn write_failed(&mut self, error: io::Error) {
         self.write_error = Some(error);
         self.unflushed = false;
+        if self.read_ended {
+            self.transport_failed();
+        }
     }
 
     /// The endpoint is done with the transport. It is closed when its owner drops it; until then,
@@ -286,9 +345,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Waits until everything queued is written and the transport flushed.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_as_writer(context, |driver| {
+        let flushed = ready!(self.poll_as_writer(context, |driver| {
             driver.endpoint.buffered_amount() == 0 && !driver.unflushed
-        })
+        }));
+        self.release_write_buffer();
+        Poll::Ready(flushed)
     }
 
     fn poll_as_writer(
@@ -325,7 +386,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn can_send(&mut self) -> Result<(), Error> {
         match &self.write_error {
             Some(error) => Err(Error::Io(error.kind().into())),
-            None if self.ended && self.endpoint.buffered_amount() > 0 => {
+            None if self.lost || self.ended && self.endpoint.buffered_amount() > 0 => {
                 Err(Error::Send(SendError::Closing))
             }
             None => Ok(()),
@@ -346,9 +407,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Begins the closing handshake.
     pub(crate) fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.endpoint
-            .close(code, reason, now())
-            .map_err(Error::Send)?;
+        self.endpoint.close(code, reason, now()).map_err(Error::Send)?;
         // The closing deadline runs now.
         self.wakers.wake_other(Side::Write);
         Ok(())
@@ -364,6 +423,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Some(buffer) = self.endpoint.release_read_buffer() {
             pool::give_read(buffer);
         }
+        self.release_write_buffer();
+    }
+
+    fn release_write_buffer(&mut self) {
         if let Some(buffer) = self.endpoint.release_write_buffer() {
             pool::give_write(buffer);
         }
@@ -389,8 +452,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Driver<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }

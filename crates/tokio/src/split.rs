@@ -44,15 +44,8 @@ pub(crate) fn split<S: AsyncRead + AsyncWrite + Unpin>(
     driver: Driver<S>,
 ) -> (ReadHalf<S>, WriteHalf<S>) {
     let shared = Arc::new(Mutex::new(driver));
-    let read = ReadHalf {
-        shared: Shared(Arc::clone(&shared)),
-    };
-    (
-        read,
-        WriteHalf {
-            shared: Shared(shared),
-        },
-    )
+    let read = ReadHalf { shared: Shared(Arc::clone(&shared)) };
+    (read, WriteHalf { shared: Shared(shared) })
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
@@ -131,9 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
         self.ready().await?;
-        self.shared
-            .lock()
-            .queue(|endpoint| endpoint.send_prepared(message))?;
+        self.shared.lock().queue(|endpoint| endpoint.send_prepared(message))?;
         self.flush().await
     }
 
@@ -144,9 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.ready().await?;
-        self.shared
-            .lock()
-            .queue(|endpoint| endpoint.ping(payload))?;
+        self.shared.lock().queue(|endpoint| endpoint.ping(payload))?;
         self.flush().await
     }
 
@@ -227,16 +216,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for ReadHalf<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ReadHalf")
-            .field(&self.ready_state())
-            .finish()
+        f.debug_tuple("ReadHalf").field(&self.ready_state()).finish()
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for WriteHalf<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("WriteHalf")
-            .field(&self.ready_state())
-            .finish()
+        f.debug_tuple("WriteHalf").field(&self.ready_state()).finish()
     }
 }

@@ -11,9 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 /// Now, in the core's terms: since the first time that this was asked.
 pub(crate) fn now() -> Timestamp {
-    let nanos = Instant::now()
-        .saturating_duration_since(origin())
-        .as_nanos();
+    let nanos = Instant::now().saturating_duration_since(origin()).as_nanos();
     Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
@@ -58,8 +56,7 @@ impl Timer {
             }
             None => {
                 self.set_for = deadline;
-                self.sleep
-                    .insert(Box::pin(tokio::time::sleep_until(instant(deadline))))
+                self.sleep.insert(Box::pin(tokio::time::sleep_until(instant(deadline))))
             }
         };
         while sleep.as_mut().poll(context).is_ready() {

@@ -69,15 +69,9 @@ impl Wakers {
         {
             return Some(both.waker.clone());
         }
-        let pair = Arc::new(Pair {
-            read: read.clone(),
-            write: write.clone(),
-        });
+        let pair = Arc::new(Pair { read: read.clone(), write: write.clone() });
         let waker = Waker::from(Arc::clone(&pair));
-        self.both = Some(Both {
-            pair,
-            waker: waker.clone(),
-        });
+        self.both = Some(Both { pair, waker: waker.clone() });
         Some(waker)
     }
 

@@ -63,9 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         leftover: BytesMut,
         subprotocol: Option<String>,
     ) -> Self {
-        Self {
-            driver: Driver::new(transport, role, config, extensions, leftover, subprotocol),
-        }
+        Self { driver: Driver::new(transport, role, config, extensions, leftover, subprotocol) }
     }
 
     /// The next message; `None` after both sides have closed (see
@@ -175,8 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send`](Self::send).
     pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
         self.ready().await?;
-        self.driver
-            .queue(|endpoint| endpoint.send_prepared(message))
+        self.driver.queue(|endpoint| endpoint.send_prepared(message))
     }
 
     /// Sends a prepared message; as [`send`](Self::send).
@@ -352,10 +349,7 @@ pub(crate) fn event<S: AsyncRead + AsyncWrite + Unpin>(
     match step {
         Ok(Some(Step::Ping(payload))) => Some(Ok(Event::Ping(payload))),
         Ok(Some(Step::Pong(payload))) => Some(Ok(Event::Pong(payload))),
-        Ok(Some(_)) => driver
-            .endpoint
-            .take_message()
-            .map(|message| Ok(Event::Message(message))),
+        Ok(Some(_)) => driver.endpoint.take_message().map(|message| Ok(Event::Message(message))),
         Ok(None) => None,
         Err(error) => Some(Err(error)),
     }

@@ -24,11 +24,7 @@ pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin> {
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
     pub(crate) const fn new(driver: &'a mut Driver<S>, message_type: MessageType) -> Self {
-        Self {
-            driver,
-            message_type,
-            begun: false,
-        }
+        Self { driver, message_type, begun: false }
     }
 
     /// Queues a fragment; waits only while more than the high-water mark is queued. A text may be
@@ -57,21 +53,22 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
         Ok(())
     }
 
-    /// Ends the message and waits until it is written. Cancel-safe.
+    /// Ends the message and waits until it is written. Cancel-safe: the message is ended at once,
+    /// whatever is queued, and only written later.
     ///
     /// # Errors
     ///
     /// As [`write`](Self::write).
-    pub async fn finish(mut self) -> Result<(), Error> {
-        poll_fn(|context| self.driver.poll_ready(context)).await?;
+    pub async fn finish(self) -> Result<(), Error> {
         let (begun, message_type) = (self.begun, self.message_type);
+        // These few bytes do not wait for room: dropped while they did, the message could never be
+        // ended.
         self.driver.queue(|endpoint| {
             if !begun {
                 endpoint.begin_message(message_type, &[])?;
             }
             endpoint.continue_message(&[], true)
         })?;
-        self.begun = false;
         poll_fn(|context| self.driver.poll_flush(context)).await
     }
 }
