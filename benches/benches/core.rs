@@ -4,9 +4,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use duologue_core::frame::{FrameHeader, Masker};
-use duologue_core::handshake::{
-    Acceptance, HeadLimits, NegotiatedExtensions, ServerHandshake,
-};
+use duologue_core::handshake::{Acceptance, HeadLimits, NegotiatedExtensions, ServerHandshake};
 use duologue_core::{Client, Config, Connection, Endpoint, MessageType, Server, Timestamp};
 
 fn main() {

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use bytes::BytesMut;
-use duologue_core::READ_SIZE;
+use duologue_core::{READ_SIZE, WriteBatch};
 
 /// How many buffers of each kind a thread keeps.
 pub const MOST_KEPT: usize = 32;
@@ -21,7 +21,7 @@ pub const LARGEST_WRITE: usize = 128 * 1024;
 
 thread_local! {
     static READ: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
-    static WRITE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static WRITE: RefCell<Vec<WriteBatch>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty buffer with room for [`READ_SIZE`] bytes at least.
@@ -43,16 +43,15 @@ pub fn give_read(mut buffer: BytesMut) {
 
 /// An empty buffer with room for [`READ_SIZE`] bytes at least.
 #[must_use]
-pub fn take_write() -> Vec<u8> {
+pub fn take_write() -> WriteBatch {
     let kept = WRITE.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    kept.unwrap_or_else(|| Vec::with_capacity(READ_SIZE))
+    kept.unwrap_or_else(|| WriteBatch::with_capacity(READ_SIZE))
 }
 
-/// Gives a write buffer back; its contents are dropped. If it is too small or too large, it is not
+/// Gives a write buffer back. If something is left in it, or it is too small or too large, it is not
 /// kept.
-pub fn give_write(mut buffer: Vec<u8>) {
-    buffer.clear();
-    if (READ_SIZE..=LARGEST_WRITE).contains(&buffer.capacity()) {
+pub fn give_write(buffer: WriteBatch) {
+    if buffer.remaining() == 0 && (READ_SIZE..=LARGEST_WRITE).contains(&buffer.capacity()) {
         let _ = WRITE.try_with(|pool| keep(&mut pool.borrow_mut(), buffer));
     }
 }
@@ -81,13 +80,12 @@ mod tests {
         assert_eq!(again.as_ptr(), at);
         assert!(again.is_empty() && again.capacity() >= READ_SIZE);
 
-        let mut buffer = take_write();
-        buffer.extend_from_slice(b"abc");
-        let at = buffer.as_ptr();
+        let buffer = take_write();
+        assert!(buffer.remaining() == 0 && buffer.capacity() >= READ_SIZE);
         give_write(buffer);
-        let again = take_write();
-        assert_eq!(again.as_ptr(), at);
-        assert!(again.is_empty() && again.capacity() >= READ_SIZE);
+        assert_eq!(kept().1, 1);
+        assert!(take_write().capacity() >= READ_SIZE);
+        assert_eq!(kept().1, 0);
     }
 
     #[test]
@@ -95,9 +93,9 @@ mod tests {
         give_read(BytesMut::new());
         give_read(BytesMut::with_capacity(READ_SIZE - 1));
         give_read(BytesMut::with_capacity(LARGEST_READ + 1));
-        give_write(Vec::new());
-        give_write(Vec::with_capacity(READ_SIZE - 1));
-        give_write(Vec::with_capacity(LARGEST_WRITE + 1));
+        give_write(WriteBatch::new());
+        give_write(WriteBatch::with_capacity(READ_SIZE - 1));
+        give_write(WriteBatch::with_capacity(LARGEST_WRITE + 1));
         assert_eq!(kept(), (0, 0));
     }
 
@@ -121,7 +119,7 @@ mod tests {
     fn a_thread_keeps_a_bounded_number() {
         for _ in 0..2 * MOST_KEPT {
             give_read(BytesMut::with_capacity(READ_SIZE));
-            give_write(Vec::with_capacity(READ_SIZE));
+            give_write(WriteBatch::with_capacity(READ_SIZE));
         }
         assert_eq!(kept(), (MOST_KEPT, MOST_KEPT));
     }

@@ -276,3 +276,19 @@ fn time_that_goes_backwards_only_delays() {
         assert_eq!(drained(end, &mut connection), []);
     }
 }
+
+#[test]
+fn closing_timeout_restarts_only_while_closing() {
+    for end in End::BOTH {
+        let mut connection = opened(end, &CONFIG);
+        connection.restart_closing_timeout(after(1));
+        assert_eq!(connection.next_deadline(), Some(after(20)));
+        connection.close_without_code(after(1));
+        connection.restart_closing_timeout(after(3));
+        assert_eq!(connection.next_deadline(), Some(after(8)));
+        assert_eq!(drained(end, &mut connection).len(), 1);
+        assert_aborts_at(end, &mut connection, after(8));
+        connection.restart_closing_timeout(after(9));
+        assert_eq!(connection.next_deadline(), None);
+    }
+}

@@ -66,11 +66,19 @@ impl<S: Transport> Driver<S> {
                 self.endpoint.next_chunk(self.now)
             };
             match step {
-                Ok(None | Some(Step::Close)) => {}
+                Ok(None) => {}
+                // Closing begins now, not when the bytes that say so were read: the application may
+                // have spent a while on the messages before them.
+                Ok(Some(Step::Close)) => {
+                    self.endpoint.restart_closing_timeout(self.wire.clock.now());
+                }
                 Ok(Some(step)) => return Ok(Some(step)),
                 // The Close frame is queued; input is drained from here on, so that the peer can
                 // read it (RFC 6455 section 7.1.7).
-                Err(error) => self.failures.protocol(error),
+                Err(error) => {
+                    self.failures.protocol(error);
+                    self.endpoint.restart_closing_timeout(self.wire.clock.now());
+                }
             }
             // A peer that keeps sending must not put off the closing deadline.
             self.handle_deadline(self.now);

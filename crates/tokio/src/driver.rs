@@ -104,9 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Step>, Error>> {
         // Events at hand need neither the transport nor a waker.
-        match self.step(mode) {
-            Some(Step::Close) | None => {}
-            Some(step) => return Poll::Ready(Ok(Some(step))),
+        if let Some(step) = self.step(mode) {
+            return Poll::Ready(Ok(Some(step)));
         }
         let result = match self.wakers.register(Side::Read, context.waker()) {
             Some(waker) => self.poll_step_slow(mode, &mut Context::from_waker(&waker)),
@@ -137,26 +136,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 continue;
             }
             ready!(self.poll_read(context));
-            match self.step(mode) {
-                Some(Step::Close) | None => {}
-                Some(step) => return Poll::Ready(Ok(Some(step))),
+            if let Some(step) = self.step(mode) {
+                return Poll::Ready(Ok(Some(step)));
             }
         }
     }
 
-    /// The next event of the bytes at hand.
+    /// The next event of the bytes at hand that is one to the application.
     #[inline]
     fn step(&mut self, mode: Mode) -> Option<Step> {
         let step = match mode {
             Mode::Messages => self.endpoint.next_message(self.now),
             Mode::Chunks => self.endpoint.next_chunk(self.now),
         };
-        step.unwrap_or_else(|error| {
-            // The endpoint has failed itself; the error is told when its Close frame is out.
-            self.fault = Some(error.into());
-            self.wakers.wake_other(Side::Read);
-            None
-        })
+        match step {
+            Ok(Some(Step::Close)) => {
+                self.closing_begins();
+                None
+            }
+            Ok(step) => step,
+            Err(error) => {
+                // The endpoint has failed itself; the error is told when its Close frame is out.
+                self.fault = Some(error.into());
+                self.closing_begins();
+                None
+            }
+        }
+    }
+
+    /// Closing begins now, not when the bytes that say so were read: the application may have spent
+    /// a while on the messages before them.
+    #[cold]
+    fn closing_begins(&mut self) {
+        self.endpoint.restart_closing_timeout(now());
+        self.wakers.wake_other(Side::Read);
     }
 
     /// Reads once, or does what time asks for. Ready when there is something to look at.

@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Begins a message whose length is not known beforehand, to be sent in fragments.
     #[must_use]
-    pub const fn begin(&mut self, message_type: MessageType) -> MessageWriter<'_, S> {
+    pub const fn begin_message(&mut self, message_type: MessageType) -> MessageWriter<'_, S> {
         MessageWriter::new(&mut self.driver, message_type)
     }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::driver::Driver;
 
 /// A message being sent in fragments (RFC 6455 section 5.4), as
-/// [`WebSocket::begin`](crate::WebSocket::begin) starts it.
+/// [`WebSocket::begin_message`](crate::WebSocket::begin_message) starts it.
 ///
 /// Pings, pongs and a Close may go out between the fragments. It must be
 /// [`finish`](Self::finish)ed: dropped before, it leaves the message open, and then no other can be

@@ -92,21 +92,16 @@ async fn next_ref_and_feed_text_or_feed_binary_allocate_nothing() {
     }
 }
 
-/// Owned messages are split off a buffer of the pool, and when they are gone it is used again. From
-/// 1 KiB on a reply is shared instead of copied: one list of what is shared for each read.
+/// Owned messages are split off a buffer of the pool, and when they are gone it is used again; from
+/// 1 KiB on a reply is shared instead of copied. So there are not even the messages' own bytes.
 #[tokio::test]
-async fn next_and_feed_allocate_nothing_or_one_list_for_each_read() {
-    for (length, batch) in [(0, 1), (16, 1), (16, 64), (125, 100), (1000, 10)] {
+async fn next_and_feed_allocate_nothing() {
+    for (length, batch) in
+        [(0, 1), (16, 1), (16, 64), (125, 100), (1000, 10), (2000, 8), (10_000, 1)]
+    {
         for first in [0x81, 0x82] {
             let each = measure(echo_owned, &QUIET, first, length, batch).await;
             assert_eq!(each, (0.0, 0.0), "{length} bytes, {batch} at once");
-        }
-    }
-    for (length, batch) in [(2000, 8), (10_000, 1)] {
-        for first in [0x81, 0x82] {
-            let (calls, bytes) = measure(echo_owned, &QUIET, first, length, batch).await;
-            println!("{length} bytes, {batch} at once: {calls} calls, {bytes} bytes a message");
-            assert!(calls <= 1.0 && bytes <= 160.0, "{calls} calls, {bytes} bytes");
         }
     }
 }

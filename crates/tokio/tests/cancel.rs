@@ -231,7 +231,7 @@ async fn writer_dropped_at_every_point_leaves_whole_fragments() {
     for fragment_polls in 0.. {
         let (mut server, wire) = server();
         finish(server.feed_text(&"something queued already ".repeat(4))).unwrap();
-        let mut writer = server.begin(MessageType::Binary);
+        let mut writer = server.begin_message(MessageType::Binary);
         let done = cut(writer.write(&[1; 60]), fragment_polls);
         finish(writer.write(&[2; 5])).unwrap();
         finish(writer.finish()).unwrap();
@@ -249,7 +249,7 @@ async fn writer_dropped_at_every_point_leaves_whole_fragments() {
     }
     for polls in 0.. {
         let (mut server, wire) = server();
-        let mut writer = server.begin(MessageType::Binary);
+        let mut writer = server.begin_message(MessageType::Binary);
         finish(writer.write(&[1; 60])).unwrap();
         let done = cut(writer.finish(), polls);
         let expected = if polls == 0 {

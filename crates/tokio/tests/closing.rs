@@ -21,7 +21,7 @@ use support::{
     QUIET, client_and_raw, expect_close, expect_end, frame, frames, masked, pair, poll_once,
     read_frame, server_and_raw, tcp, unmasked, write,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 fn code(code: u16) -> CloseCode {
@@ -432,7 +432,7 @@ async fn drop_while_open_sends_going_away() {
 
     let (mut client, mut raw) = client_and_raw(4096, &QUIET);
     client.feed("queued").await.unwrap();
-    client.begin(MessageType::Text).write(b"half").await.unwrap();
+    client.begin_message(MessageType::Text).write(b"half").await.unwrap();
     drop(client);
     assert_eq!(read_frame(&mut raw).await, Some(frame(0x81, b"queued")));
     assert_eq!(read_frame(&mut raw).await, Some(frame(0x01, b"half")));
@@ -494,4 +494,29 @@ async fn close_stuttering_transport_is_driven_to_its_end() {
     assert_eq!(frames(&wire.take_output()), expected);
     // A finished connection stays finished, however it is polled.
     assert!(futures_util::StreamExt::next(&mut server).await.is_none());
+}
+
+/// The closing timeout runs from when the Close frame is looked at, not from when it was read.
+#[tokio::test(start_paused = true)]
+async fn close_behind_a_message_that_took_long_still_lingers() {
+    let (mut server, mut raw) = server_and_raw(1000, &QUIET);
+    // A text and Close(1000) in one read.
+    let mut frames = masked(0x81, b"work");
+    frames.extend(masked(0x88, b"\x03\xe8"));
+    raw.write_all(&frames).await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap().as_text(), Some("work"));
+    // Longer than the closing timeout of 5 s.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let ends = tokio::spawn(async move {
+        let end = server.next().await;
+        (end.is_none(), Instant::now())
+    });
+    let mut reply = [0; 4];
+    raw.read_exact(&mut reply).await.unwrap();
+    assert_eq!(&reply, b"\x88\x02\x03\xe8");
+    // The client takes its time, within the timeout, and is waited for.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let ended_at = Instant::now();
+    drop(raw);
+    assert_eq!(ends.await.unwrap(), (true, ended_at));
 }

@@ -92,7 +92,7 @@ async fn echo_over_any_stream_opens_and_answers() {
 #[tokio::test]
 async fn writer_text_cut_inside_a_character_arrives_whole() {
     let (mut server, mut client) = pair(4096, &QUIET);
-    let mut writer = client.begin(MessageType::Text);
+    let mut writer = client.begin_message(MessageType::Text);
     // c3 9f: LATIN SMALL LETTER SHARP S.
     for piece in [&b"gro\xc3"[..], b"", b"\x9f", b"!"] {
         writer.write(piece).await.unwrap();
@@ -104,11 +104,11 @@ async fn writer_text_cut_inside_a_character_arrives_whole() {
 #[tokio::test]
 async fn writer_fragments_stand_on_the_wire_as_written() {
     let (mut server, mut raw) = server_and_raw(4096, &QUIET);
-    let mut writer = server.begin(MessageType::Binary);
+    let mut writer = server.begin_message(MessageType::Binary);
     writer.write(b"ab").await.unwrap();
     writer.write(b"c").await.unwrap();
     writer.finish().await.unwrap();
-    server.begin(MessageType::Text).finish().await.unwrap();
+    server.begin_message(MessageType::Text).finish().await.unwrap();
     // 02 and 01 begin a message, 00 goes on with it, 80 ends it.
     for expected in [
         frame(0x02, b"ab"),
@@ -124,12 +124,12 @@ async fn writer_fragments_stand_on_the_wire_as_written() {
 #[tokio::test]
 async fn writer_unfinished_other_messages_are_refused_and_close_works() {
     let (mut server, mut client) = pair(4096, &QUIET);
-    client.begin(MessageType::Text).write(b"half").await.unwrap();
+    client.begin_message(MessageType::Text).write(b"half").await.unwrap();
     for refused in [
         client.send("other").await,
         client.feed_binary(b"other").await,
-        client.begin(MessageType::Text).write(b"other").await,
-        client.begin(MessageType::Text).finish().await,
+        client.begin_message(MessageType::Text).write(b"other").await,
+        client.begin_message(MessageType::Text).finish().await,
     ] {
         assert!(matches!(refused, Err(Error::Send(SendError::MessageInProgress))));
     }
@@ -142,9 +142,9 @@ async fn writer_unfinished_other_messages_are_refused_and_close_works() {
 #[tokio::test]
 async fn writer_text_that_is_not_utf8_is_refused() {
     let (mut server, _client) = pair(4096, &QUIET);
-    let refused = server.begin(MessageType::Text).write(b"\xff").await;
+    let refused = server.begin_message(MessageType::Text).write(b"\xff").await;
     assert!(matches!(refused, Err(Error::Send(SendError::InvalidUtf8))));
-    let mut writer = server.begin(MessageType::Text);
+    let mut writer = server.begin_message(MessageType::Text);
     writer.write(b"\xc3").await.unwrap();
     let refused = writer.finish().await;
     assert!(matches!(refused, Err(Error::Send(SendError::InvalidUtf8))));

@@ -190,6 +190,14 @@ impl<R: Role> Connection<R> {
         self.timers.next_deadline(self.phase)
     }
 
+    /// Lets the closing timeout run from `now`, if the connection is closing: for a caller that
+    /// handed in an older time for the bytes that began it.
+    pub fn restart_closing_timeout(&mut self, now: Timestamp) {
+        if self.phase.ready_state() == ReadyState::Closing {
+            self.timers.begin_closing(now);
+        }
+    }
+
     /// What is to be done on the transport now, or `None`.
     #[inline]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {

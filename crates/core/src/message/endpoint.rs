@@ -1,6 +1,5 @@
 //! A connection with its buffers: what an adapter drives.
 
-use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -427,6 +426,12 @@ impl<R: Role> Endpoint<R> {
         Ok(())
     }
 
+    /// Lets the closing timeout run from `now`, if the connection is closing: for a caller that
+    /// handed in an older time for the bytes that began it.
+    pub fn restart_closing_timeout(&mut self, now: Timestamp) {
+        self.connection.restart_closing_timeout(now);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
@@ -504,12 +509,12 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// The write buffer, if nothing in it is needed: so that an idle connection holds none.
-    pub fn release_write_buffer(&mut self) -> Option<Vec<u8>> {
+    pub fn release_write_buffer(&mut self) -> Option<WriteBatch> {
         self.write.release()
     }
 
     /// Gives an empty buffer to write into, if there is none.
-    pub fn supply_write_buffer(&mut self, buffer: Vec<u8>) {
+    pub fn supply_write_buffer(&mut self, buffer: WriteBatch) {
         self.write.supply(buffer);
     }
 

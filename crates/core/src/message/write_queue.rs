@@ -15,6 +15,9 @@ pub const MAX_SLICES: usize = 16;
 /// The most capacity that is kept once everything is written, in bytes.
 const LARGEST_KEPT: usize = 128 * 1024;
 
+/// The most places for shared payloads that are kept once everything is written.
+const MOST_SHARED_KEPT: usize = 128;
+
 /// Written bytes are moved out of the way when there are so many of them at least.
 const COMPACT_FROM: usize = 4096;
 
@@ -134,6 +137,9 @@ impl WriteQueue {
             if self.inline.capacity() > LARGEST_KEPT {
                 self.inline = Vec::new();
             }
+            if self.shared.capacity() > MOST_SHARED_KEPT {
+                self.shared = VecDeque::new();
+            }
         }
     }
 
@@ -149,15 +155,9 @@ impl WriteQueue {
         *self = Self::new();
     }
 
-    /// The buffer itself, if nothing waits: an idle connection holds none.
-    pub(crate) fn release(&mut self) -> Option<Vec<u8>> {
-        if self.queued > 0 || self.inline.capacity() == 0 {
-            return None;
-        }
-        if self.shared.capacity() > 0 {
-            self.shared = VecDeque::new();
-        }
-        Some(core::mem::take(&mut self.inline))
+    /// The buffers themselves, if nothing waits: an idle connection holds none.
+    pub(crate) fn release(&mut self) -> Option<WriteBatch> {
+        (self.queued == 0 && self.capacity() > 0).then(|| WriteBatch(core::mem::take(self)))
     }
 
     /// Whether there is no buffer to write into.
@@ -166,10 +166,10 @@ impl WriteQueue {
         self.inline.capacity() == 0
     }
 
-    /// Takes a buffer to write into, if there is none.
-    pub(crate) fn supply(&mut self, buffer: Vec<u8>) {
-        if self.inline.capacity() == 0 && buffer.is_empty() {
-            self.inline = buffer;
+    /// Takes buffers to write into, if there is none.
+    pub(crate) fn supply(&mut self, buffer: WriteBatch) {
+        if self.needs_buffer() && self.queued == 0 && buffer.remaining() == 0 {
+            *self = buffer.0;
         }
     }
 
@@ -181,7 +181,8 @@ impl WriteQueue {
 }
 
 /// Bytes taken out of an [`Endpoint`](super::Endpoint) to be written while others go on queueing;
-/// see [`Endpoint::take_batch`](super::Endpoint::take_batch).
+/// see [`Endpoint::take_batch`](super::Endpoint::take_batch). An empty one is the buffer that an
+/// endpoint writes into, and that idle ones pass on.
 #[derive(Debug, Default)]
 pub struct WriteBatch(WriteQueue);
 
@@ -190,6 +191,20 @@ impl WriteBatch {
     #[must_use]
     pub const fn new() -> Self {
         Self(WriteQueue::new())
+    }
+
+    /// An empty batch with room for `bytes` bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut batch = Self::new();
+        batch.0.inline.reserve(bytes);
+        batch
+    }
+
+    /// Bytes of memory that it takes up, shared payloads apart.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     /// Bytes that are not written yet.

@@ -30,6 +30,8 @@ pub(crate) struct Reader {
     pub(crate) heard: Vec<Heard>,
     pub(crate) error: Option<ProtocolError>,
     unfinished: Vec<u8>,
+    /// The type of the message of which a piece has come.
+    begun_as: Option<MessageType>,
 }
 
 impl Reader {
@@ -54,21 +56,25 @@ impl Reader {
             Step::Message => {
                 let lent = endpoint.message().unwrap();
                 let (message_type, payload) = (lent.message_type(), lent.payload().to_vec());
-                // The rest of a text that was begun in pieces may begin inside a character.
-                if message_type == MessageType::Binary || lent.text().is_some() {
-                    let message = endpoint.take_message().unwrap();
-                    assert_eq!(message.message_type(), message_type);
-                    assert_eq!(message.payload(), payload);
-                    assert!(endpoint.message().is_none(), "a message is taken once");
+                assert_eq!(lent.text().is_some(), message_type == MessageType::Text);
+                let message = endpoint.take_message().unwrap();
+                assert_eq!((message.message_type(), message.payload()), (message_type, &*payload));
+                assert!(endpoint.message().is_none(), "a message is taken once");
+                // The rest of a text that was left inside a character comes as bytes.
+                let begun_as = self.begun_as.take().unwrap_or(message_type);
+                if begun_as != message_type {
+                    assert_eq!(begun_as, MessageType::Text);
+                    assert!(core::str::from_utf8(&payload).is_err());
                 }
                 self.unfinished.extend(payload);
                 let payload = core::mem::take(&mut self.unfinished);
-                self.heard.push(Heard::message(message_type, payload));
+                self.heard.push(Heard::message(begun_as, payload));
             }
             Step::Chunk => {
                 let chunk = endpoint.chunk().unwrap();
                 assert_eq!(chunk.is_first, self.unfinished.is_empty(), "first");
                 self.unfinished.extend_from_slice(chunk.payload);
+                self.begun_as = (!chunk.is_last).then_some(chunk.message_type);
                 if chunk.is_last {
                     let payload = core::mem::take(&mut self.unfinished);
                     self.heard.push(Heard::message(chunk.message_type, payload));

@@ -180,7 +180,10 @@ impl<S: TryClone> ReadHalf<S> {
                 state.endpoint.next_chunk_in(&mut self.read, self.now)
             };
             match step {
-                Ok(Some(Step::Close)) => state.dirty = true,
+                Ok(Some(Step::Close)) => {
+                    state.endpoint.restart_closing_timeout(self.wire.clock.now());
+                    state.dirty = true;
+                }
                 Ok(Some(step)) => {
                     state.dirty |= matches!(step, Step::Ping(_));
                     return Some(step);
@@ -188,6 +191,7 @@ impl<S: TryClone> ReadHalf<S> {
                 Ok(None) => break,
                 Err(error) => {
                     state.failures.protocol(error);
+                    state.endpoint.restart_closing_timeout(self.wire.clock.now());
                     state.dirty = true;
                 }
             }
