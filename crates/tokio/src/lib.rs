@@ -33,7 +33,8 @@
 //!
 //! - Every `async` method may be dropped at any point: nothing is lost, nothing is half sent.
 //! - Somebody must drive the connection: pings are answered, deadlines kept and queued messages
-//!   written while `next`, `flush`, `ready` or `close` is awaited, on either half.
+//!   written while `next`, `flush`, `ready` or `close` is awaited. Of two halves, only the reading
+//!   one reads; it must be driven for pings to be seen at all.
 //! - A peer's fault is told after our Close frame with the right code is out and the peer had the
 //!   chance to read it, within the closing timeout.
 //! - An idle connection holds no buffer; reads go to one of the thread's.
@@ -52,8 +53,10 @@ mod writer;
 
 pub use accept::{PendingRequest, accept, accept_with, receive_request};
 pub use connect::{client, connect, connect_with};
-pub use duologue_adapter::handshake::{HandshakeError, HeadLimits, OriginPolicy, Request};
-pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailure};
+pub use duologue_adapter::handshake::{
+    Field, HandshakeError, HeadLimits, HttpVersion, InvalidRequest, OriginPolicy, Request,
+};
+pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailure, ResponseHead};
 pub use duologue_adapter::{
     Address, ChunkRef, ClientOptions, CloseCode, CloseOutcome, CloseStatus, Config, ControlPayload,
     Error, Event, Initiator, Keepalive, Message, MessageRef, MessageType, OsKeys, Prepared,

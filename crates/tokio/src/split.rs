@@ -106,7 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     }
 
     /// Queues a message; as [`WebSocket::feed`](crate::WebSocket::feed). It goes out with the next
-    /// [`flush`](Self::flush), or when the other half waits. Cancel-safe.
+    /// [`flush`](Self::flush), or before the other half waits the next time: if that one already
+    /// waits, flush. Cancel-safe.
     ///
     /// # Errors
     ///

@@ -408,5 +408,5 @@ impl<R> fmt::Debug for Connection<R> {
     }
 }
 
-// What an idle connection costs is part of the promise: docs/security.md.
+// What an idle connection costs is part of the promise: docs/architecture.md states it.
 const _: () = assert!(size_of::<Connection<crate::Server>>() <= 512);
