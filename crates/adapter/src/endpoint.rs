@@ -13,29 +13,8 @@ pub type Role = EitherRole<OsKeys>;
 /// A connection with its buffers, of either role.
 pub type Endpoint = duologue_core::Endpoint<Role>;
 
-/// A client's endpoint, open; `leftover` are the bytes that came behind the response.
-#[must_use]
-pub fn client_endpoint(
-    config: &Config,
-    extensions: NegotiatedExtensions,
-    leftover: BytesMut,
-    now: Timestamp,
-) -> Endpoint {
-    open_endpoint(Role::Client(OsKeys), config, extensions, leftover, now)
-}
-
-/// A server's endpoint, open; `leftover` are the bytes that came behind the request.
-#[must_use]
-pub fn server_endpoint(
-    config: &Config,
-    extensions: NegotiatedExtensions,
-    leftover: BytesMut,
-    now: Timestamp,
-) -> Endpoint {
-    open_endpoint(Role::Server, config, extensions, leftover, now)
-}
-
-/// An endpoint of either role, open.
+/// An endpoint whose opening handshake is done; `leftover` are the bytes that came behind the
+/// request or the response.
 #[must_use]
 pub fn open_endpoint(
     role: Role,

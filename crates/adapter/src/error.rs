@@ -15,12 +15,18 @@ pub enum Error {
     /// The transport failed; or it is non-blocking and would block
     /// ([`is_would_block`](Self::is_would_block)), in which case nothing is lost.
     Io(io::Error),
-    /// The peer broke the protocol. Its Close frame has been written, and it has had time to read
-    /// it.
+    /// The peer broke the protocol, no longer answers, or no longer reads.
+    ///
+    /// A method that reads tells this when the Close frame that says why has been written, and the
+    /// peer has ended TCP or had the closing timeout to read it; only a peer that took nothing any
+    /// more got no frame. On a non-blocking transport the reading method has to be called on for
+    /// that. A method that sends tells at once that nothing goes out any more: a blocking one with
+    /// [`WriteStalled`](ProtocolError::WriteStalled), an async one with [`Error::Send`].
     Protocol(ProtocolError),
     /// The caller asked for what cannot be sent; nothing was sent.
     Send(SendError),
-    /// A server refused a request; the response has been written.
+    /// A server refused a request; the response has been written. With
+    /// [`TimedOut`](HandshakeError::TimedOut), the request was not whole in time.
     Handshake(HandshakeError),
     /// The server did not answer a client with a valid 101. The failure holds its response.
     Opening(Box<OpeningFailure>),
@@ -31,7 +37,8 @@ pub enum Error {
     /// The URL is a `wss://` one, and there is no TLS here: make the TLS connection first, and hand
     /// it in as the transport.
     TlsUnavailable,
-    /// The opening handshake took too long.
+    /// The opening handshake took too long, and there was nobody to answer to: a client's, or a
+    /// server's whose 101 the client did not take.
     OpeningTimeout,
     /// TCP ended without a closing handshake: what browsers report as close code 1006.
     ConnectionLost,

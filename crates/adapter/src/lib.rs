@@ -5,11 +5,11 @@
 //! for writing an adapter of one's own: make a [`ClientOpening`](opening::ClientOpening) with
 //! [`ClientOptions::opening`] or a [`ServerOpening`](opening::ServerOpening) with
 //! [`ServerOptions::opening`], carry the bytes, turn the result into an [`Endpoint`] with
-//! [`client_endpoint`] or [`server_endpoint`], and drive that as its documentation says.
+//! [`open_endpoint`], and drive that as its documentation says.
 //!
 //! ```
 //! use duologue_adapter::{
-//!     ClientOptions, Clock, Message, ServerOptions, Step, client_endpoint, server_endpoint,
+//!     ClientOptions, Clock, Message, OsKeys, Role, ServerOptions, Step, open_endpoint,
 //! };
 //! use duologue_adapter::opening::{Accept, Outcome};
 //!
@@ -31,8 +31,10 @@
 //! assert_eq!(opened.subprotocol.as_deref(), Some("chat"));
 //!
 //! let now = clock.now();
-//! let mut client = client_endpoint(client.config(), opened.extensions, opened.leftover, now);
-//! let mut server = server_endpoint(server.config(), accepted.extensions, accepted.leftover, now);
+//! let role = Role::Client(OsKeys);
+//! let mut client = open_endpoint(role, client.config(), opened.extensions, opened.leftover, now);
+//! let (config, leftover) = (server.config(), accepted.leftover);
+//! let mut server = open_endpoint(Role::Server, config, accepted.extensions, leftover, now);
 //! client.send_text("hello")?;
 //! let mut slices = [&[][..]; duologue_adapter::MAX_SLICES];
 //! let count = client.write_slices(&mut slices);
@@ -49,16 +51,20 @@ mod clock;
 mod endpoint;
 mod error;
 mod event;
+mod failures;
 mod options;
 mod os_keys;
 pub mod pool;
+mod refusal_body;
 
 pub use clock::Clock;
-pub use endpoint::{Endpoint, Role, client_endpoint, open_endpoint, server_endpoint};
+pub use endpoint::{Endpoint, Role, open_endpoint};
 pub use error::Error;
 pub use event::Event;
+pub use failures::Failures;
 pub use options::{ClientOptions, ServerOptions};
 pub use os_keys::{OsKeys, nonce};
+pub use refusal_body::RefusalBody;
 
 /// The opening handshake over slices, and what an application sees of it.
 pub use duologue_core::handshake;

@@ -33,17 +33,14 @@ pub struct ClientOptions {
 
 impl ClientOptions {
     /// Options for a `ws://` or `wss://` URL, with the defaults. A user and a password in it
-    /// become an `Authorization` field.
+    /// become an `Authorization` field, unless one is added with [`field`](Self::field).
     ///
     /// # Errors
     ///
     /// [`Error::Url`].
     pub fn new(url: &str) -> Result<Self, Error> {
         let address = Address::parse(url)?;
-        let mut request = ConnectRequest::new(&address.authority, &address.target);
-        if let Some(authorization) = &address.authorization {
-            request = request.field("Authorization", authorization);
-        }
+        let request = ConnectRequest::new(&address.authority, &address.target);
         Ok(Self {
             address,
             request,
@@ -129,7 +126,14 @@ impl ClientOptions {
     ///
     /// [`Error::InvalidRequest`].
     pub fn opening(&self) -> Result<ClientOpening, Error> {
-        Ok(ClientOpening::new(self.request.clone(), self.head_limits, nonce())?)
+        let mut request = self.request.clone();
+        // RFC 9110 section 11.6.2: a request has one Authorization at most.
+        if let Some(authorization) = &self.address.authorization
+            && !request.has_field("Authorization")
+        {
+            request = request.field("Authorization", authorization);
+        }
+        Ok(ClientOpening::new(request, self.head_limits, nonce())?)
     }
 
     /// The error for a transport that ends inside the handshake.
@@ -197,5 +201,30 @@ impl ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(options: &ClientOptions) -> String {
+        String::from_utf8(options.opening().unwrap().request_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_urls_credentials_become_an_authorization() {
+        let options = ClientOptions::new("ws://user:pass@localhost/").unwrap();
+        assert!(request(&options).contains("\r\nAuthorization: Basic dXNlcjpwYXNz\r\n"));
+    }
+
+    #[test]
+    fn an_authorization_of_the_callers_wins_over_the_urls() {
+        for name in ["Authorization", "authorization"] {
+            let options = ClientOptions::new("ws://user:pass@localhost/").unwrap();
+            let request = request(&options.field(name, "Bearer abc"));
+            assert!(request.contains(&format!("\r\n{name}: Bearer abc\r\n")), "{request}");
+            assert!(!request.contains("Basic"), "{request}");
+        }
     }
 }

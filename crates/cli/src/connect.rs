@@ -63,7 +63,9 @@ pub(crate) struct Options {
     /// Take lines that begin with / as commands (/help lists them); so it is in a terminal.
     #[arg(long)]
     slash: bool,
-    /// Go on receiving for this many seconds after the end of the input before closing.
+    /// Go on receiving for this many seconds after the end of the input before closing. Replies of a
+    /// server that answers in order come in any case, before its Close; for one that takes its time
+    /// over them, wait.
     #[arg(short, long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
     wait: Duration,
     /// The largest message accepted, in bytes.
@@ -170,7 +172,6 @@ fn prepare(options: &Options) -> Result<Prepared, String> {
     let interval = options.ping_interval;
     let config = Config {
         max_message_length: options.max_message,
-        max_frame_length: options.max_message,
         keepalive: (!interval.is_zero()).then_some(Keepalive { interval, timeout: interval }),
         ..Config::DEFAULT
     };

@@ -162,11 +162,7 @@ impl Connection {
     async fn run(mut self, stream: TcpStream) {
         let peer = self.peer;
         let _ = stream.set_nodelay(true);
-        let config = Config {
-            max_message_length: self.options.max_message,
-            max_frame_length: self.options.max_message,
-            ..Config::DEFAULT
-        };
+        let config = Config { max_message_length: self.options.max_message, ..Config::DEFAULT };
         let server = ServerOptions::new().with_config(config);
         let decide = |request: &Request<'_>| {
             debug!("{peer} {} {}", request.method(), request.target());

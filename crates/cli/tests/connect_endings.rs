@@ -168,7 +168,10 @@ fn server_that_does_not_answer_a_close_ends_with_status_3() {
     client.end_input();
     expect_close(&mut stream, 1000, "");
     drop(stream);
-    client.wait().expect(3).tells("the server did not close cleanly (1006)");
+    client
+        .wait()
+        .expect(3)
+        .tells("the connection ended without a closing handshake (close code 1006)");
 }
 
 #[test]

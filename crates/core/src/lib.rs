@@ -18,7 +18,8 @@
 //! let mut ended = false;
 //! for mut piece in input.chunks_mut(12) {
 //!     while !piece.is_empty() {
-//!         // 1. One event, which borrows `piece` and not the connection.
+//!         // 1. One event, which borrows `piece` and not the connection. In earnest a fault is kept
+//!         // for later, and the loop goes on: the Close frame that tells of it is still to go out.
 //!         let received = connection.receive(piece, now)?;
 //!         if let Some(Event::Data(chunk)) = received.event {
 //!             let (fin, length) = (chunk.is_last(), chunk.payload().len() as u64);

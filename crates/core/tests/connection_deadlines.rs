@@ -278,17 +278,33 @@ fn time_that_goes_backwards_only_delays() {
 }
 
 #[test]
-fn closing_timeout_restarts_only_while_closing() {
+fn closing_timeout_restarts_once_where_the_peers_bytes_began_it() {
+    for end in End::BOTH {
+        // Close(1000), and a frame with a reserved opcode.
+        for bytes in [&b"\x88\x02\x03\xe8"[..], b"\x83\x00"] {
+            let mut connection = opened(end, &CONFIG);
+            connection.restart_closing_timeout(after(1));
+            assert_eq!(connection.next_deadline(), Some(after(20)));
+            let _ = connection.receive(&mut from_peer(end, bytes), after(1));
+            connection.restart_closing_timeout(after(3));
+            assert_eq!(connection.next_deadline(), Some(after(8)));
+            connection.restart_closing_timeout(after(4));
+            assert_eq!(connection.next_deadline(), Some(after(8)));
+            assert!(!drained(end, &mut connection).is_empty());
+            assert_aborts_at(end, &mut connection, after(8));
+            connection.restart_closing_timeout(after(9));
+            assert_eq!(connection.next_deadline(), None);
+        }
+    }
+}
+
+#[test]
+fn closing_timeout_that_we_began_is_not_put_off_by_the_peer() {
     for end in End::BOTH {
         let mut connection = opened(end, &CONFIG);
-        connection.restart_closing_timeout(after(1));
-        assert_eq!(connection.next_deadline(), Some(after(20)));
         connection.close_without_code(after(1));
-        connection.restart_closing_timeout(after(3));
-        assert_eq!(connection.next_deadline(), Some(after(8)));
-        assert_eq!(drained(end, &mut connection).len(), 1);
-        assert_aborts_at(end, &mut connection, after(8));
-        connection.restart_closing_timeout(after(9));
-        assert_eq!(connection.next_deadline(), None);
+        connection.receive(&mut from_peer(end, b"\x88\x00"), after(5)).unwrap();
+        connection.restart_closing_timeout(after(5));
+        assert_eq!(connection.next_deadline(), Some(after(6)));
     }
 }

@@ -202,11 +202,11 @@ fn h01_64_bit_length_is_neither_signed_nor_added_unchecked() {
     assert_fails_with(End::Server, &server, bytes, ProtocolError::LengthTopBitSet, 1002);
     // Binary, 2^63 - 1 bytes.
     let bytes = b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00";
-    assert_fails_with(End::Server, &server, bytes, ProtocolError::FrameTooBig, 1009);
+    assert_fails_with(End::Server, &server, bytes, ProtocolError::MessageTooBig, 1009);
     // A first fragment "A", then a continuation of 2^63 - 1 bytes.
     let bytes = b"\x02\x81\x00\x00\x00\x00\x41\
                   \x80\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00";
-    assert_fails_with(End::Server, &server, bytes, ProtocolError::FrameTooBig, 1009);
+    assert_fails_with(End::Server, &server, bytes, ProtocolError::MessageTooBig, 1009);
     // The same where only the message has a limit, and it is the largest that there is.
     let mut connection = opened(End::Server, &UNLIMITED);
     assert_eq!(listen(&mut connection, bytes).error, None);

@@ -283,6 +283,18 @@ fn g15_origin_policy_refuses_with_403() {
     assert_own_refusal(&server.refuse(error), HandshakeError::ForbiddenOrigin, line, &[CLOSE]);
 }
 
+/// The same as a decision: `?` inside a function that decides.
+#[test]
+fn g15_decision_to_refuse_is_written_as_the_error_says() {
+    let policy = OriginPolicy::List(&["https://example.com"]);
+    let refused = refused(server(REQUEST).decide(|request| match policy.judge(request) {
+        Ok(()) => Accept::new().into(),
+        Err(error) => error.into(),
+    }));
+    let line = "HTTP/1.1 403 Forbidden";
+    assert_own_refusal(&refused, HandshakeError::ForbiddenOrigin, line, &[CLOSE]);
+}
+
 #[test]
 fn unfinished_request_is_not_put_to_the_application() {
     let (server, _) = server_in_pieces(&REQUEST[..100], usize::MAX);
@@ -390,6 +402,43 @@ fn g21_other_status_surfaces_fields_and_body_start() {
             "the server answered 401 Unauthorized instead of 101 Switching Protocols"
         );
     }
+}
+
+/// The rest of the body may come later; how much of it there is, the fields tell.
+#[test]
+fn g21_body_that_comes_later_is_appended_up_to_4_kib() {
+    for (head, missing) in [
+        ("404 Not Found\r\nContent-Length: 10\r\n\r\n0123", 6),
+        ("404 Not Found\r\nContent-Length: 4\r\n\r\n0123", 0),
+        ("404 Not Found\r\nContent-Length: 3\r\n\r\n0123", 0),
+        ("404 Not Found\r\nContent-Length: 5000\r\n\r\n0123", 4092),
+        ("404 Not Found\r\nContent-Length: -1\r\n\r\n0123", 4092),
+        ("404 Not Found\r\nContent-Length: 99999999999999999999999\r\n\r\n0123", 4092),
+        // Without a length the body goes on to the end of TCP (RFC 9112 section 6.3).
+        ("404 Not Found\r\n\r\n0123", 4092),
+        ("404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n01", 4091),
+        ("404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n01\r\n0\r\n\r\n", 0),
+        ("204 No Content\r\n\r\n", 0),
+        ("304 Not Modified\r\nContent-Length: 10\r\n\r\n", 0),
+    ] {
+        let failure = polled(format!("HTTP/1.1 {head}").as_bytes()).unwrap_err();
+        let mut response = failure.response.unwrap();
+        assert_eq!(response.missing_body(), missing, "{head}");
+        let start = response.body.clone();
+        let later = vec![b'x'; 5000];
+        response.extend_body(&later[..100]);
+        assert_eq!(response.body[start.len()..], later[..100]);
+        response.extend_body(&later);
+        assert_eq!((response.body.len(), response.missing_body()), (4096, 0));
+        assert!(response.body.starts_with(&start));
+    }
+}
+
+#[test]
+fn connect_request_knows_the_fields_added() {
+    let request = rfc_request().field("Authorization", "Bearer abc");
+    assert!(request.has_field("authorization"));
+    assert!(!request.has_field("origin") && !request.has_field("Cookie"));
 }
 
 #[test]

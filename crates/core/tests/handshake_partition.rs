@@ -313,6 +313,21 @@ proptest! {
         }
     }
 
+    /// The fields are walked without keeping a table of them, and come out as `httparse` reads them.
+    #[test]
+    fn fields_are_those_that_httparse_reads(head in mutated_head()) {
+        let mut server = ServerHandshake::new(HeadLimits::DEFAULT);
+        if let Ok(Some(request)) = server.receive(&head) {
+            let mut fields = [httparse::EMPTY_HEADER; 100];
+            let mut parsed = httparse::Request::new(&mut fields);
+            let length = parsed.parse(&head).unwrap().unwrap();
+            prop_assert_eq!(length, request.head_length());
+            let expected: Vec<_> = parsed.headers.iter().map(|h| (h.name, h.value)).collect();
+            let fields: Vec<_> = request.fields().map(|f| (f.name, f.value)).collect();
+            prop_assert_eq!(fields, expected);
+        }
+    }
+
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..400)) {
         for reader in Reader::both(HeadLimits::DEFAULT) {

@@ -79,13 +79,30 @@ fn message_in_fragments_is_joined_where_it_was_read() {
         assert_lies_in(&memory, lent.payload());
         assert_eq!(lent.to_message(), Message::text("Hello"));
         let message = endpoint.take_message().unwrap();
-        assert_lies_in(&memory, message.payload());
         assert_eq!(message, Message::text("Hello"));
         assert_eq!(next(&mut endpoint), Some(Step::Message));
         assert_lies_in(&memory, endpoint.message().unwrap().payload());
         assert_eq!(endpoint.take_message(), Some(Message::from(&b"b"[..])));
         assert_eq!(next(&mut endpoint), None);
         assert_eq!(written_frames(end, &mut endpoint), [Heard::Pong(b"1".to_vec())]);
+    }
+}
+
+/// A small message that is kept does not keep the read buffer with it; a longer one is not copied.
+#[test]
+fn taken_messages_up_to_1_kib_are_copied_and_longer_ones_are_split_off() {
+    for end in End::BOTH {
+        for opcode in [0x81, 0x82] {
+            for (length, copied) in [(1, true), (1024, true), (1025, false), (9000, false)] {
+                let mut endpoint = endpoint(end, &CONFIG);
+                let memory = put_frames(end, &mut endpoint, &frame(opcode, &vec![b'x'; length]));
+                assert_eq!(next(&mut endpoint), Some(Step::Message));
+                let message = endpoint.take_message().unwrap();
+                assert_eq!(message.payload(), vec![b'x'; length]);
+                let start = message.payload().as_ptr().addr();
+                assert_eq!(memory.contains(&start), !copied, "{length}");
+            }
+        }
     }
 }
 
@@ -149,7 +166,7 @@ fn chunks_are_lent_where_they_were_read() {
     for end in End::BOTH {
         let mut endpoint = endpoint(end, &CONFIG);
         // "Hel" of a text of 5 bytes, in two fragments; the rest comes later.
-        let memory = put_frames(end, &mut endpoint, b"\x01\x02He\x80\x03");
+        let memory = put_frames(end, &mut endpoint, b"\x01\x02He");
         assert_eq!(endpoint.next_chunk(T0), Ok(Some(Step::Chunk)));
         let chunk = endpoint.chunk().unwrap();
         assert_eq!((chunk.message_type, chunk.payload), (MessageType::Text, &b"He"[..]));
@@ -159,6 +176,12 @@ fn chunks_are_lent_where_they_were_read() {
         assert!(endpoint.message().is_none() && endpoint.take_message().is_none());
         assert_eq!(endpoint.next_chunk(T0), Ok(None));
         assert!(endpoint.chunk().is_none());
+        // Nor is the last one.
+        put_frames(end, &mut endpoint, b"\x80\x03llo");
+        assert_eq!(endpoint.next_chunk(T0), Ok(Some(Step::Chunk)));
+        let chunk = endpoint.chunk().unwrap();
+        assert!(!chunk.is_first && chunk.is_last);
+        assert!(endpoint.message().is_none() && endpoint.take_message().is_none());
     }
 }
 

@@ -112,6 +112,12 @@ fn check(half: &Half, peer: &Half) {
         assert!(endpoint.close_outcome().unwrap().sent.is_some());
     }
 
+    // An end that calls itself clean has written its own Close frame and read the peer's.
+    let outcome = endpoint.close_outcome().unwrap();
+    if outcome.was_clean {
+        assert!(closed && outcome.status != CloseStatus::Abnormal);
+    }
+
     // What it sent whole comes to the peer in this order, all of it if the peer came to its Close.
     let heard: Vec<_> = peer.reader.heard.iter().filter(|heard| is_message(heard)).collect();
     assert!(heard.len() <= half.messages.len());

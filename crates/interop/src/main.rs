@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 
 /// The defaults, with room for the suite's largest messages.
 fn config() -> Config {
-    Config { max_message_length: 64 << 20, max_frame_length: 64 << 20, ..Config::DEFAULT }
+    Config { max_message_length: 64 << 20, ..Config::DEFAULT }
 }
 
 /// The URLs of a fuzzing server.

@@ -56,9 +56,11 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Handshake`] if the request was answered with HTTP; [`Error::OpeningTimeout`], after a
-/// 408; [`Error::ConnectionLost`] if the client went away inside its request; [`Error::Io`]. On a
-/// non-blocking transport use [`Accepting`]: here `WouldBlock` ends the connection.
+/// [`Error::Handshake`] if the request was answered with HTTP: with
+/// [`TimedOut`](HandshakeError::TimedOut) after a 408, for a request that was not whole in time;
+/// [`Error::OpeningTimeout`] if the client did not take the 101 in time; [`Error::ConnectionLost`]
+/// if it went away inside its request; [`Error::Io`]. On a non-blocking transport use
+/// [`Accepting`]: here `WouldBlock` ends the connection.
 pub fn accept_with<S: Transport>(
     stream: S,
     options: &ServerOptions,
@@ -207,10 +209,7 @@ where
 
     fn begin_refusal(&mut self, wire: &Wire<S>, refused: Refused) -> Progress {
         self.deadline = wire.clock.now() + self.options.config().closing_timeout;
-        let error = match refused.error {
-            HandshakeError::TimedOut => Error::OpeningTimeout,
-            error => Error::Handshake(error),
-        };
+        let error = Error::Handshake(refused.error);
         self.stage = Stage::Refusing(Outgoing::new(refused.response), error);
         Progress::Bytes(0)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 
 use duologue_adapter::opening::{ClientOpening, Opened};
-use duologue_adapter::{ClientOptions, Clock, Config, Error, OsKeys, Role, Timestamp};
+use duologue_adapter::{ClientOptions, Clock, Config, Error, OsKeys, RefusalBody, Role, Timestamp};
 
 use crate::driver::would_block;
 use crate::outgoing::Outgoing;
@@ -28,7 +28,8 @@ pub fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
 ///
 /// [`Error::TlsUnavailable`] for a `wss://` URL: make the TLS connection first, and use [`client`];
 /// [`Error::InvalidRequest`]; [`Error::Io`]; [`Error::OpeningTimeout`]; [`Error::Opening`] if the
-/// server does not answer with a valid 101, which holds its response.
+/// server does not answer with a valid 101, which holds its response, with up to 4 KiB of the body
+/// as far as they come in time.
 pub fn connect_with(options: &ClientOptions) -> Result<WebSocket<TcpStream>, Error> {
     let address = options.address();
     if address.secure {
@@ -81,6 +82,8 @@ pub struct Connecting<S> {
     wire: Option<Wire<S>>,
     opening: ClientOpening,
     request: Outgoing,
+    /// The server has refused, and may not have said all of it yet.
+    refusal: Option<RefusalBody>,
     config: Config,
     deadline: Timestamp,
 }
@@ -110,6 +113,7 @@ impl<S: Transport> Connecting<S> {
             wire: Some(Wire::new(stream, clock)),
             request: Outgoing::new(opening.request_bytes().to_vec()),
             opening,
+            refusal: None,
             config: *options.config(),
             deadline,
         }
@@ -127,22 +131,28 @@ impl<S: Transport> Connecting<S> {
             return Err(Error::ConnectionLost);
         };
         loop {
-            let progress = if self.request.is_done() {
+            let progress = if let Some(refusal) = self.refusal.take() {
+                self.read_refusal(&mut wire, refusal)?
+            } else if self.request.is_done() {
                 let progress = wire.read(self.opening.read_room(), Some(self.deadline))?;
                 match progress {
                     Progress::Bytes(0) => return Err(ClientOptions::ended_early()),
-                    Progress::Bytes(_) => {
-                        if let Some(opened) = self.opening.poll()? {
-                            return Ok(Some(self.open(wire, opened)));
+                    Progress::Bytes(_) => match self.opening.poll() {
+                        Ok(None) => {}
+                        Ok(Some(opened)) => return Ok(Some(self.open(wire, opened))),
+                        Err(failure) => {
+                            self.refusal = Some(RefusalBody::new(failure));
+                            let patience = wire.clock.now() + RefusalBody::PATIENCE;
+                            self.deadline = self.deadline.min(patience);
                         }
-                    }
+                    },
                     Progress::TimedOut | Progress::WouldBlock => {}
                 }
                 progress
             } else {
                 self.request.advance(&mut wire, self.deadline)?
             };
-            if wire.clock.now() >= self.deadline {
+            if self.refusal.is_none() && wire.clock.now() >= self.deadline {
                 return Err(Error::OpeningTimeout);
             }
             if progress == Progress::WouldBlock {
@@ -156,6 +166,24 @@ impl<S: Transport> Connecting<S> {
     #[must_use]
     pub fn get_ref(&self) -> Option<&S> {
         self.wire.as_ref().map(|wire| &wire.stream)
+    }
+
+    /// Reads on in the body of a refusal. Whatever ends that, the error is the refusal.
+    fn read_refusal(
+        &mut self,
+        wire: &mut Wire<S>,
+        mut refusal: RefusalBody,
+    ) -> Result<Progress, Error> {
+        if refusal.poll() || wire.clock.now() >= self.deadline {
+            return Err(refusal.into_error());
+        }
+        match wire.read(refusal.read_room(), Some(self.deadline)) {
+            Ok(Progress::Bytes(0)) | Err(_) => Err(refusal.into_error()),
+            Ok(progress) => {
+                self.refusal = Some(refusal);
+                Ok(progress)
+            }
+        }
     }
 
     fn open(&self, wire: Wire<S>, opened: Opened) -> WebSocket<S> {

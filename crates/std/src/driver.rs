@@ -4,11 +4,10 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use duologue_adapter::{
-    CloseCode, CloseOutcome, CloseStatus, Config, Endpoint, Error, MAX_SLICES, Message, Prepared,
-    ReadyState, SendError, Step, Timestamp, TransportStep, pool,
+    CloseCode, Config, Endpoint, Error, Failures, MAX_SLICES, Message, Prepared, ReadyState,
+    SendError, Step, Timestamp, TransportStep, pool,
 };
 
-use crate::failures::Failures;
 use crate::transport::Transport;
 use crate::wire::{Progress, Wire};
 
@@ -230,11 +229,7 @@ impl<S: Transport> Driver<S> {
     /// Tells how the connection ended, once.
     fn conclude(&mut self) -> Result<Option<Step>, Error> {
         self.release_buffers();
-        let closed_by_peer = self
-            .endpoint
-            .close_outcome()
-            .is_some_and(|outcome| outcome.status != CloseStatus::Abnormal);
-        self.failures.conclude(closed_by_peer).map(|()| None)
+        self.failures.conclude(self.endpoint.close_outcome()).map(|()| None)
     }
 
     /// Queues what `queue` queues, when there is room, and writes it out: at once, or only past the
@@ -291,10 +286,6 @@ impl<S: Transport> Driver<S> {
 
     pub(crate) fn send_prepared(&mut self, message: &Prepared, at_once: bool) -> Result<(), Error> {
         self.send(at_once, |endpoint| endpoint.send_prepared(message))
-    }
-
-    pub(crate) fn close_outcome(&self) -> Option<CloseOutcome<'_>> {
-        self.endpoint.close_outcome()
     }
 
     /// Takes buffers from the thread's pool, where the endpoint has none.

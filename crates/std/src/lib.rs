@@ -38,7 +38,8 @@
 //!   [`start_close`](WebSocket::start_close).
 //!
 //! A peer that breaks the protocol is sent a Close frame that says so, and has the time to read it,
-//! before the error is returned. Nothing here has to be done for that.
+//! before a method that reads returns the error. Nothing has to be done for that; only on a
+//! non-blocking transport that method has to be called again until it returns.
 //!
 //! # Deadlock
 //!
@@ -48,17 +49,16 @@
 //!
 //! # Limits and defaults
 //!
-//! All of them stand in [`Config`]: messages and frames of at most 16 MiB, 1,024 empty fragments;
-//! 10 s to open and 5 s to close; a ping after 20 s of silence and 20 s for the answer; 64 KiB
-//! queued and 30 s without the peer taking any of it. Those on the handshake's head stand in
-//! [`HeadLimits`]: 16 KiB, 100 fields, 8 KiB a line. Timeouts need a [`Transport`] that supports
-//! them, as sockets do; [`WebSocket`] sets the socket's own timeouts.
+//! All of them stand in [`Config`]: messages of at most 16 MiB, 1,024 empty fragments; 10 s to open
+//! and 5 s to close; a ping after 20 s of silence and 20 s for the answer; 64 KiB queued and 30 s
+//! without the peer taking any of it. Those on the handshake's head stand in [`HeadLimits`]: 16
+//! KiB, 100 fields, 8 KiB a line. Timeouts need a [`Transport`] that supports them, as sockets do;
+//! [`WebSocket`] sets the socket's own timeouts.
 #![forbid(unsafe_code)]
 
 mod accepting;
 mod connecting;
 mod driver;
-mod failures;
 mod message_writer;
 mod outgoing;
 mod split;

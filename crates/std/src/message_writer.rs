@@ -8,7 +8,7 @@ use crate::driver::Driver;
 use crate::transport::Transport;
 
 /// A message that is being sent in fragments, made by
-/// [`WebSocket::message`](crate::WebSocket::begin_message).
+/// [`WebSocket::begin_message`](crate::WebSocket::begin_message).
 ///
 /// Until it is [finished](Self::finish), no other message can be sent (RFC 6455 section 5.4); pings
 /// and pongs go out in between. Dropping the writer does not end the message:

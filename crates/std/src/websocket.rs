@@ -70,8 +70,9 @@ impl<S: Transport> WebSocket<S> {
     /// Told once, at the end; after it, `None`:
     ///
     /// - [`Error::Protocol`]: the peer broke the protocol, no longer answers, or no longer reads. A
-    ///   Close frame with the code has been written, and the peer has ended TCP or had the time of
-    ///   [`Config::closing_timeout`] to read it.
+    ///   Close frame with the code has been written, unless the peer took nothing any more, and the
+    ///   peer has ended TCP or had the time of [`Config::closing_timeout`] to read it. On a
+    ///   non-blocking transport that time passes between the calls.
     /// - [`Error::ConnectionLost`]: TCP ended without the peer's Close frame.
     /// - [`Error::Io`]: TCP broke. `WouldBlock` is no end.
     pub fn read(&mut self) -> Result<Option<Message>, Error> {
@@ -295,7 +296,7 @@ impl<S: Transport> WebSocket<S> {
     /// How the connection ended; `None` before it has.
     #[must_use]
     pub fn close_outcome(&self) -> Option<CloseOutcome<'_>> {
-        self.driver.close_outcome()
+        self.driver.endpoint.close_outcome()
     }
 
     /// Bytes of memory that the buffers take up, payloads apart that are queued without a copy.

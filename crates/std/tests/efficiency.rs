@@ -18,6 +18,8 @@ use duologue_std::{Config, Message, OsKeys, Role, Transport, WebSocket};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// The size of the largest one, in bytes.
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -26,6 +28,7 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        LARGEST.set(LARGEST.get().max(layout.size()));
         // SAFETY: the caller's promises about `layout` are those that `System` asks for.
         unsafe { System.alloc(layout) }
     }
@@ -164,26 +167,57 @@ fn borrowed_messages_cost_no_allocation_in_the_steady_state() {
     }
 }
 
-/// An owned message costs what `Bytes` costs: a buffer of its own for each read at the most, and
-/// the count of who shares it.
+/// Up to 1 KiB, an owned message costs its own bytes: it is copied, so that keeping it does not
+/// keep a whole read buffer.
 #[test]
-fn owned_messages_cost_two_allocations_at_most() {
-    let (mut client, mut server) = pair();
-    let mut echo = |count: u64| {
-        for _ in 0..count {
-            client.feed_text("some message").unwrap();
-            client.flush().unwrap();
-            let message = server.read().unwrap().unwrap();
-            server.feed(message).unwrap();
-            assert!(server.read().unwrap_err().is_would_block());
-            assert_eq!(client.read().unwrap(), Some(Message::text("some message")));
-        }
-    };
-    echo(10);
-    let before = ALLOCATIONS.get();
-    echo(100);
-    let each = (ALLOCATIONS.get() - before) / 200;
-    assert!(each <= 2, "{each} for each message received");
+fn owned_messages_of_up_to_1_kib_cost_one_allocation_of_their_length() {
+    for length in [1, 12, 125, 1024] {
+        let (mut client, mut server) = pair();
+        let text = "m".repeat(length);
+        let mut echo = |count: usize, kept: &mut Vec<Message>| {
+            for _ in 0..count {
+                client.feed_text(&text).unwrap();
+                client.flush().unwrap();
+                let message = server.read().unwrap().unwrap();
+                server.feed_text(&text).unwrap();
+                assert!(server.read().unwrap_err().is_would_block());
+                kept.push(message);
+                kept.push(client.read().unwrap().unwrap());
+            }
+        };
+        let mut kept = Vec::with_capacity(1000);
+        echo(10, &mut kept);
+        let before = ALLOCATIONS.get();
+        LARGEST.set(0);
+        echo(100, &mut kept);
+        assert_eq!(ALLOCATIONS.get() - before, 200, "messages of {length} bytes");
+        assert_eq!(LARGEST.get(), length);
+        assert!(kept.iter().all(|message| *message == Message::text(text.as_str())));
+    }
+}
+
+/// A longer one is split off the read buffer without a copy: what is allocated is the count of who
+/// shares that.
+#[test]
+fn owned_messages_of_more_than_1_kib_are_not_copied() {
+    for length in [1025, 5000] {
+        let (mut client, mut server) = pair();
+        let bytes = vec![7; length];
+        let mut receive = |count: usize| {
+            for _ in 0..count {
+                client.feed_binary(&bytes).unwrap();
+                client.flush().unwrap();
+                assert_eq!(server.read().unwrap().unwrap().payload(), bytes);
+                assert!(server.read().unwrap_err().is_would_block());
+            }
+        };
+        receive(10);
+        let before = ALLOCATIONS.get();
+        LARGEST.set(0);
+        receive(100);
+        let (count, largest) = (ALLOCATIONS.get() - before, LARGEST.get());
+        assert!(count <= 100 && largest < 100, "{count}, the largest of {largest} bytes");
+    }
 }
 
 /// All replies to one read go out in one write, by the plain loop.

@@ -11,8 +11,8 @@ mod support;
 use std::io::Write;
 
 use duologue_std::{
-    Config, Error, Event, Message, MessageType, Plain, Prepared, ProtocolError, ReadyState, Role,
-    SendError, WebSocket,
+    CloseCode, Config, Error, Event, Message, MessageType, Plain, Prepared, ProtocolError,
+    ReadyState, Role, SendError, WebSocket,
 };
 use support::{
     client_and_raw_server, close_frame, echo, expect_bytes, masked, no_keepalive, pair,
@@ -24,7 +24,7 @@ fn round_trip(message: Message) {
     let server = echo(server);
     client.send(message.clone()).unwrap();
     assert_eq!(client.read().unwrap(), Some(message));
-    client.close(duologue_std::CloseCode::NORMAL, "").unwrap();
+    client.close(CloseCode::NORMAL, "").unwrap();
     server.join().unwrap().unwrap();
 }
 
@@ -77,6 +77,31 @@ fn what_is_fed_goes_out_before_the_next_read_waits_and_not_earlier() {
     assert_eq!(server.read().unwrap(), Some(Message::text("c")));
     assert_eq!(server.buffered_amount(), 0);
     expect_bytes(&mut raw, b"\x81\x01a\x82\x01b");
+}
+
+/// With nothing queued there is room for one message, which is then written at once.
+#[test]
+fn a_high_water_mark_of_zero_sends_each_message_at_once() {
+    let config = Config { write_high_water: 0, ..no_keepalive() };
+    let (mut client, server) = pair(config, config);
+    let server = echo(server);
+    for number in 0..3 {
+        client.send(format!("sent {number}")).unwrap();
+        assert_eq!(client.read().unwrap(), Some(Message::text(format!("sent {number}"))));
+        client.feed_text("fed").unwrap();
+        assert_eq!(client.buffered_amount(), 0);
+        assert_eq!(client.read().unwrap(), Some(Message::text("fed")));
+    }
+    client.ping(b"?").unwrap();
+    assert!(matches!(client.read_event().unwrap(), Some(Event::Pong(_))));
+    let (mut reader, mut writer) = client.split().unwrap();
+    writer.send(vec![1; 100_000]).unwrap();
+    writer.feed_text("fed").unwrap();
+    assert_eq!(reader.read().unwrap(), Some(Message::binary(vec![1; 100_000])));
+    assert_eq!(reader.read().unwrap(), Some(Message::text("fed")));
+    writer.start_close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(reader.read().unwrap(), None);
+    server.join().unwrap().unwrap();
 }
 
 #[test]

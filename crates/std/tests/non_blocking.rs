@@ -17,8 +17,9 @@ use std::thread;
 use std::time::Duration;
 
 use duologue_std::{
-    Accept, Accepting, ClientOptions, CloseCode, Config, Connecting, Decision, Error, HttpResponse,
-    Message, MessageType, ReadyState, Request, ServerOptions, Transport, WebSocket,
+    Accept, Accepting, ClientOptions, CloseCode, Config, Connecting, Decision, Error,
+    HandshakeError, HttpResponse, Message, MessageType, ReadyState, Request, ServerOptions,
+    Transport, WebSocket,
 };
 use support::{
     REQUEST, client_and_raw_server, expect_bytes, masked, no_keepalive, read_to_end,
@@ -344,6 +345,27 @@ fn the_opening_deadline_holds_on_a_non_blocking_socket() {
     // The 408 is written; then the client has some time to read it.
     assert!(accepting.advance().unwrap().is_none());
     thread::sleep(Duration::from_millis(210));
-    assert!(matches!(accepting.advance(), Err(Error::OpeningTimeout)));
+    let error = accepting.advance().unwrap_err();
+    assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error}");
     assert!(read_to_end(&mut ours).starts_with(b"HTTP/1.1 408 "));
+}
+
+#[test]
+fn the_body_of_a_refusal_is_waited_for_on_a_non_blocking_socket() {
+    let (ours, mut theirs) = sockets();
+    ours.set_nonblocking(true).unwrap();
+    let mut connecting =
+        Connecting::new(ours, &ClientOptions::new("ws://localhost/").unwrap()).unwrap();
+    assert!(connecting.advance().unwrap().is_none());
+    support::read_head(&mut theirs);
+    for piece in [&b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\n"[..], b"no "] {
+        theirs.write_all(piece).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        assert!(connecting.advance().unwrap().is_none());
+    }
+    theirs.write_all(b"room").unwrap();
+    thread::sleep(Duration::from_millis(20));
+    let Error::Opening(failure) = connecting.advance().unwrap_err() else { panic!() };
+    assert_eq!(&failure.response.unwrap().body[..], b"no room");
+    assert!(matches!(connecting.advance(), Err(Error::ConnectionLost)));
 }

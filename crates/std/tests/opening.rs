@@ -14,9 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use duologue_std::{
-    Accept, ClientOptions, Config, Decision, Error, HandshakeError, HeadLimits, HttpResponse,
-    InvalidRequest, Message, OriginPolicy, Request, ServerOptions, UrlError, accept, accept_with,
-    client, connect, connect_with,
+    Accept, ClientOptions, CloseCode, Config, Decision, Error, HandshakeError, HeadLimits,
+    HttpResponse, InvalidRequest, Message, OriginPolicy, Request, ServerOptions, UrlError, accept,
+    accept_with, client, connect, connect_with,
 };
 use support::{REQUEST, no_keepalive, read_to_end, short, sockets, takes_about};
 
@@ -158,13 +158,14 @@ fn a_foreign_origin_is_refused_with_403() {
     let request = String::from_utf8(REQUEST.to_vec()).unwrap();
     let request =
         request.replace("Upgrade: websocket", "Upgrade: websocket\r\nOrigin: http://evil");
-    let (answer, _) = answer_to(request.as_bytes(), ServerOptions::new(), |request| {
+    let (answer, error) = answer_to(request.as_bytes(), ServerOptions::new(), |request| {
         match (OriginPolicy::SameOrigin { secure: false }).judge(request) {
             Ok(()) => Accept::new().into(),
-            Err(error) => HttpResponse::new(error.status()).into(),
+            Err(error) => error.into(),
         }
     });
     assert_eq!(status_of(&answer), "403");
+    assert!(matches!(error, Error::Handshake(HandshakeError::ForbiddenOrigin)), "{error}");
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn a_request_that_drips_in_is_answered_with_408_at_the_deadline() {
     let error = takes_about(Duration::from_millis(200), || {
         accept_with(theirs, &options, welcome).unwrap_err()
     });
-    assert!(matches!(error, Error::OpeningTimeout), "{error}");
+    assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error}");
     let answer = String::from_utf8(reader.join().unwrap()).unwrap();
     assert_eq!(status_of(&answer), "408");
     dripping.join().unwrap();
@@ -265,6 +266,93 @@ fn a_client_shows_the_response_that_is_no_101() {
     assert_eq!(response.status, 404);
     assert_eq!(response.field("x-why"), Some(&b"gone"[..]));
     assert_eq!(&response.body[..], b"no room");
+}
+
+/// The head comes first, the body a while after it, and the server does not hang up.
+#[test]
+fn a_client_shows_the_body_that_comes_after_the_head() {
+    let (ours, mut theirs) = sockets();
+    let server = thread::spawn(move || {
+        support::read_head(&mut theirs);
+        for piece in [&b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\n"[..], b"no ", b"room"]
+        {
+            theirs.write_all(piece).unwrap();
+            thread::sleep(Duration::from_millis(30));
+        }
+        theirs
+    });
+    let error = client(ours, &ClientOptions::new("ws://localhost/").unwrap()).unwrap_err();
+    assert_eq!(body_of(error), b"no room");
+    drop(server.join().unwrap());
+}
+
+#[test]
+fn the_body_of_a_refusal_ends_at_4_kib_with_tcp_or_at_the_deadline() {
+    let head = b"HTTP/1.1 404 Not Found\r\n\r\n";
+    let refused = |behind: &'static [u8], hangs_up: bool| {
+        let (ours, mut theirs) = sockets();
+        let server = thread::spawn(move || {
+            support::read_head(&mut theirs);
+            theirs.write_all(head).unwrap();
+            thread::sleep(Duration::from_millis(30));
+            theirs.write_all(behind).unwrap();
+            (!hangs_up).then_some(theirs)
+        });
+        let options = ClientOptions::new("ws://localhost/").unwrap().with_config(short());
+        let body = body_of(client(ours, &options).unwrap_err());
+        drop(server.join().unwrap());
+        body
+    };
+    assert_eq!(refused(b"all of it", true), b"all of it");
+    assert_eq!(refused(&[b'a'; 5000], false), [b'a'; 4096]);
+    takes_about(Duration::from_millis(200), || {
+        assert_eq!(refused(b"the start", false), b"the start");
+    });
+}
+
+fn body_of(error: Error) -> Vec<u8> {
+    let Error::Opening(failure) = error else { panic!("{error}") };
+    assert_eq!(failure.error, HandshakeError::UnexpectedStatus(404));
+    failure.response.unwrap().body.to_vec()
+}
+
+/// As long as one likes: no deadline overflows.
+#[test]
+fn an_opening_timeout_without_end_is_no_error() {
+    let config = Config { opening_timeout: Duration::MAX, ..no_keepalive() };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let options = ServerOptions::new().with_config(config);
+        let mut server = accept_with(stream, &options, welcome).unwrap();
+        server.send("hello").unwrap();
+        server.read().unwrap()
+    });
+    let options = ClientOptions::new(&url).unwrap().with_config(config);
+    let mut client = connect_with(&options).unwrap();
+    assert_eq!(client.read().unwrap(), Some(Message::text("hello")));
+    client.close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(server.join().unwrap(), None);
+}
+
+/// The wait itself, too: neither end is there at once.
+#[test]
+fn an_opening_timeout_without_end_waits() {
+    let config = Config { opening_timeout: Duration::MAX, ..no_keepalive() };
+    let (mut raw, theirs) = sockets();
+    let options = ServerOptions::new().with_config(config);
+    let server = thread::spawn(move || accept_with(theirs, &options, welcome).map(drop));
+    thread::sleep(Duration::from_millis(50));
+    raw.write_all(REQUEST).unwrap();
+    server.join().unwrap().unwrap();
+
+    let (ours, mut raw) = sockets();
+    let options = ClientOptions::new("ws://localhost/").unwrap().with_config(config);
+    let client = thread::spawn(move || client(ours, &options).map(drop));
+    thread::sleep(Duration::from_millis(50));
+    support::accept_raw(&mut raw, b"");
+    client.join().unwrap().unwrap();
 }
 
 #[test]
@@ -320,6 +408,7 @@ fn the_host_and_credentials_of_a_url_are_sent() {
     assert!(head.starts_with("GET /a?b HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("\r\nHost: example.com:81\r\n"), "{head}");
     assert!(head.contains("\r\nAuthorization: Basic dXNlcjpwYXNz\r\n"), "{head}");
+    assert_eq!(head.matches("Authorization").count(), 1);
 }
 
 #[test]

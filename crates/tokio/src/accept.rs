@@ -8,19 +8,22 @@ use duologue_core::opening::{Accept, Decision, HttpResponse, Outcome, Refused, S
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::nodelay::set_nodelay;
+use crate::timer;
 use crate::websocket::WebSocket;
 
 /// The most bytes that are read and thrown away after a refusal.
 const MOST_DRAINED: usize = 256 * 1024;
 
 /// Accepts whatever request is a valid upgrade, with the default options and no subprotocol.
+/// Dropped before its end, it takes the stream with it.
 ///
 /// # Errors
 ///
 /// As [`accept_with`].
 pub async fn accept<S>(stream: S) -> Result<WebSocket<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     accept_with(stream, &ServerOptions::default(), |_| Accept::new().into()).await
 }
@@ -29,7 +32,10 @@ where
 ///
 /// A request that wants a WebSocket and is no valid upgrade is refused without asking. One that
 /// wants none, such as for a page, is the application's to answer; if it accepts that, the refusal
-/// is 426.
+/// is 426. Dropped before its end, it takes the stream with it.
+///
+/// If the stream is a [`TcpStream`](tokio::net::TcpStream), `TCP_NODELAY` is set as the options
+/// say; on what lies under another stream, such as TLS, set it yourself.
 ///
 /// ```
 /// use duologue_tokio::{Accept, HttpResponse, Request, ServerOptions, accept_with};
@@ -50,19 +56,21 @@ where
 /// # Errors
 ///
 /// [`Error::Handshake`] if the request was answered with HTTP, which the client has had the time to
-/// read; [`Error::Io`]; [`Error::ConnectionLost`] if the client went away inside its request.
+/// read; [`Error::OpeningTimeout`] if it did not take the 101 in time; [`Error::ConnectionLost`] if
+/// it went away inside its request; [`Error::Io`].
 pub async fn accept_with<S>(
     stream: S,
     options: &ServerOptions,
     decide: impl FnOnce(&Request<'_>) -> Decision,
 ) -> Result<WebSocket<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     receive_request(stream, options).await?.decide(decide).await
 }
 
 /// Reads a request and stops there, for an application that has to wait before it can decide.
+/// Otherwise it is as [`accept_with`].
 ///
 /// # Errors
 ///
@@ -72,9 +80,10 @@ pub async fn receive_request<S>(
     options: &ServerOptions,
 ) -> Result<PendingRequest<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let deadline = Instant::now() + options.config().opening_timeout;
+    set_nodelay(&stream, options.tcp_nodelay());
+    let deadline = timer::instant(timer::now() + options.config().opening_timeout);
     let mut opening = options.opening();
     loop {
         match opening.poll() {
@@ -114,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PendingRequest<S> {
         self.opening.request()
     }
 
-    /// Accepts it; refused with the status that says so, if it is no valid upgrade.
+    /// Accepts it; refused with the status that says so, if it is no valid upgrade. Dropped before
+    /// its end, it takes the stream with it.
     ///
     /// # Errors
     ///
@@ -124,7 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PendingRequest<S> {
         conclude(stream, opening.accept(accept), options, deadline).await
     }
 
-    /// Answers it with HTTP, and gives the client the time to read that.
+    /// Answers it with HTTP, and gives the client the time to read that. Dropped before its end, it
+    /// takes the stream with it.
     ///
     /// # Errors
     ///

@@ -1,10 +1,16 @@
 //! A client's side: from a URL, or a stream, to a WebSocket.
 
-use duologue_adapter::{ClientOptions, Error, OsKeys, Role};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use std::io;
+use std::net::SocketAddr;
 
+use duologue_adapter::{ClientOptions, Error, OsKeys, RefusalBody, Role};
+use duologue_core::opening::{ClientOpening, Opened};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::nodelay::set_nodelay;
+use crate::timer;
 use crate::websocket::WebSocket;
 
 /// Connects to a `ws://` URL with the default options.
@@ -16,45 +22,106 @@ pub async fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
     connect_with(&ClientOptions::new(url)?).await
 }
 
-/// Connects to the server of `options`, all within its opening timeout.
+/// Connects to the server of `options`, all within its opening timeout. Of several addresses of the
+/// server, each gets its share of what is left of that time.
+///
+/// Dropped before its end, it connects to nothing.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] if there is no connection to be had; [`Error::Opening`] if the server does not
-/// become a WebSocket, with its response; [`Error::OpeningTimeout`]; [`Error::InvalidRequest`];
-/// [`Error::TlsUnavailable`] for `wss://`: make the TLS connection yourself and use [`client`].
+/// become a WebSocket, with its response and up to 4 KiB of the body as far as they come in time;
+/// [`Error::OpeningTimeout`]; [`Error::InvalidRequest`]; [`Error::TlsUnavailable`] for `wss://`:
+/// make the TLS connection yourself and use [`client`].
 pub async fn connect_with(options: &ClientOptions) -> Result<WebSocket<TcpStream>, Error> {
     let address = options.address();
     if address.secure {
         return Err(Error::TlsUnavailable);
     }
+    let opening = options.opening()?;
+    let deadline = deadline(options);
     let connect = async {
-        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-        stream.set_nodelay(options.tcp_nodelay())?;
-        open(stream, options).await
+        let addresses = lookup_host((address.host.as_str(), address.port)).await?;
+        connect_tcp(&addresses.collect::<Vec<_>>(), deadline).await
     };
-    timeout(options.config().opening_timeout, connect).await.unwrap_or(Err(Error::OpeningTimeout))
+    let stream = timeout_at(deadline, connect).await.unwrap_or(Err(Error::OpeningTimeout))?;
+    open(stream, options, opening, deadline).await
 }
 
 /// The opening handshake over a stream that is already connected, such as one with TLS, all within
-/// the opening timeout.
+/// the opening timeout. Dropped before its end, it takes the stream with it.
+///
+/// If the stream is a [`TcpStream`], `TCP_NODELAY` is set as the options say; on what lies under
+/// another stream, such as TLS, set it yourself.
 ///
 /// # Errors
 ///
 /// As [`connect_with`].
 pub async fn client<S>(stream: S, options: &ClientOptions) -> Result<WebSocket<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let opening = open(stream, options);
-    timeout(options.config().opening_timeout, opening).await.unwrap_or(Err(Error::OpeningTimeout))
+    open(stream, options, options.opening()?, deadline(options)).await
 }
 
-async fn open<S>(mut stream: S, options: &ClientOptions) -> Result<WebSocket<S>, Error>
+/// When an opening handshake that begins now is to be done. A timeout that is longer than the clock
+/// reaches leads to a time far away.
+fn deadline(options: &ClientOptions) -> Instant {
+    timer::instant(timer::now() + options.config().opening_timeout)
+}
+
+/// Tries the addresses in turn, so that one from which nothing comes back does not take the time of
+/// the others.
+async fn connect_tcp(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Error> {
+    let mut failure = Error::Io(io::ErrorKind::AddrNotAvailable.into());
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len().saturating_sub(index)).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = Error::Io(error),
+            Err(_) => failure = Error::OpeningTimeout,
+        }
+    }
+    Err(failure)
+}
+
+async fn open<S>(
+    mut stream: S,
+    options: &ClientOptions,
+    mut opening: ClientOpening,
+    deadline: Instant,
+) -> Result<WebSocket<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    set_nodelay(&stream, options.tcp_nodelay());
+    let exchange = timeout_at(deadline, exchange(&mut stream, &mut opening));
+    match exchange.await.unwrap_or(Err(Error::OpeningTimeout)) {
+        Ok(opened) => Ok(WebSocket::opened(
+            stream,
+            Role::Client(OsKeys),
+            options.config(),
+            opened.extensions,
+            opened.leftover,
+            opened.subprotocol,
+        )),
+        Err(Error::Opening(failure)) => {
+            let mut refusal = RefusalBody::new(*failure);
+            let deadline = deadline.min(Instant::now() + RefusalBody::PATIENCE);
+            // Whatever ends the body, and if it is the time: the refusal is what is told.
+            let _ = timeout_at(deadline, read_refusal(&mut stream, &mut refusal)).await;
+            Err(refusal.into_error())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the request and reads the response's head.
+async fn exchange<S>(stream: &mut S, opening: &mut ClientOpening) -> Result<Opened, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut opening = options.opening()?;
     stream.write_all(opening.request_bytes()).await?;
     stream.flush().await?;
     loop {
@@ -62,14 +129,72 @@ where
             return Err(ClientOptions::ended_early());
         }
         if let Some(opened) = opening.poll()? {
-            return Ok(WebSocket::opened(
-                stream,
-                Role::Client(OsKeys),
-                options.config(),
-                opened.extensions,
-                opened.leftover,
-                opened.subprotocol,
-            ));
+            return Ok(opened);
         }
+    }
+}
+
+/// Reads on in the body of a refusal, which may come after its head. The end of the stream and an
+/// error end it too.
+async fn read_refusal<S: AsyncRead + Unpin>(stream: &mut S, refusal: &mut RefusalBody) {
+    while !refusal.poll() {
+        if !matches!(stream.read_buf(refusal.read_room()).await, Ok(1..)) {
+            return;
+        }
+    }
+}
+
+// Only Linux is known to leave an attempt to connect without an answer when the queue is full.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    /// A listener whose queue is full, so that no further attempt to connect is answered; and what
+    /// fills it.
+    async fn silent() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut filling = Vec::new();
+        loop {
+            let patience = Duration::from_millis(100);
+            match timeout(patience, TcpStream::connect(address)).await {
+                Ok(stream) => filling.push(stream.unwrap()),
+                Err(_) => return (listener, filling),
+            }
+            assert!(filling.len() < 100, "the queue does not fill");
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_that_do_not_answer_leave_time_for_the_next() {
+        let (silent, _filling) = silent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (silent, good) = (silent.local_addr().unwrap(), listener.local_addr().unwrap());
+        let begun = Instant::now();
+        let deadline = begun + Duration::from_secs(2);
+        // Two silent ones have two thirds of the time.
+        let stream = connect_tcp(&[silent, silent, good], deadline).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert!(begun.elapsed() >= Duration::from_millis(1300), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let failed = connect_tcp(&[silent, silent], deadline).await;
+        assert!(matches!(failed, Err(Error::OpeningTimeout)), "{failed:?}");
+        assert!(Instant::now() >= deadline);
+    }
+
+    #[tokio::test]
+    async fn no_address_is_io() {
+        let failed = connect_tcp(&[], Instant::now()).await;
+        assert!(matches!(failed, Err(Error::Io(_))), "{failed:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::string::String;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
-use duologue_adapter::{Endpoint, Error, Role, pool};
+use duologue_adapter::{Endpoint, Error, Failures, Role, open_endpoint, pool};
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{
     CloseCode, Config, MAX_SLICES, ReadyState, SendError, Step, Timestamp, TransportStep,
@@ -36,6 +36,8 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     now: Timestamp,
     /// Bytes are written that the transport may still hold back.
     unflushed: bool,
+    /// The transport has not flushed for a while, and the stall deadline runs.
+    flush_blocked: bool,
     shutting_down: bool,
     /// The peer has ended its side of TCP: there is nothing to read any more.
     read_ended: bool,
@@ -43,10 +45,12 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     lost: bool,
     /// The transport is closed as far as it can be while it is owned.
     ended: bool,
+    /// That was not quite done when it ended.
+    shutdown_pending: bool,
     /// The write side broke. What the peer sent before is still read.
     write_error: Option<io::Error>,
     /// What went wrong, told once the connection has come to rest.
-    fault: Option<Error>,
+    failures: Failures,
     /// The end has been told.
     told: bool,
     pub(crate) subprotocol: Option<Box<str>>,
@@ -62,8 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         subprotocol: Option<String>,
     ) -> Self {
         let now = now();
-        let mut endpoint = Endpoint::new(role, config, now);
-        endpoint.open(extensions, leftover, now);
+        let endpoint = open_endpoint(role, config, extensions, leftover, now);
         Self {
             transport,
             endpoint,
@@ -71,12 +74,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             wakers: Wakers::default(),
             now,
             unflushed: false,
+            flush_blocked: false,
             shutting_down: false,
             read_ended: false,
             lost: false,
             ended: false,
+            shutdown_pending: false,
             write_error: None,
-            fault: None,
+            failures: Failures::default(),
             told: false,
             subprotocol: subprotocol.map(String::into_boxed_str),
         }
@@ -95,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         &mut self.transport
     }
 
-    /// The next event. `None` when the connection has come to rest after both sides closed it, or
+    /// The next event. `None` when the connection has come to rest after the peer closed it, or
     /// after its end has been told.
     #[inline]
     pub(crate) fn poll_step(
@@ -157,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Ok(step) => step,
             Err(error) => {
                 // The endpoint has failed itself; the error is told when its Close frame is out.
-                self.fault = Some(error.into());
+                self.failures.protocol(error);
                 self.closing_begins();
                 None
             }
@@ -198,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => {
                 self.transport_failed();
-                self.fault.get_or_insert(Error::Io(error));
+                self.failures.io(error);
                 self.wakers.wake_other(Side::Read);
             }
             Poll::Pending => {
@@ -222,6 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.lost |= waiting > 0 && self.endpoint.buffered_amount() == 0;
         if self.endpoint.ready_state() == ReadyState::Closed {
             // Nor is the transport waited for, to flush or to shut down.
+            self.lost |= self.unflushed;
             self.unflushed = false;
             self.shutting_down = false;
         }
@@ -237,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn handle_timeout(&mut self, now: Timestamp) {
         if let Err(error) = self.give_up(|endpoint| endpoint.handle_timeout(now)) {
-            self.fault.get_or_insert(error.into());
+            self.failures.protocol(error);
         }
     }
 
@@ -257,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 TransportStep::Close if self.unflushed => {
                     // What the transport holds back would be lost with it.
                     match Pin::new(&mut self.transport).poll_flush(context) {
-                        Poll::Ready(Ok(())) => self.unflushed = false,
+                        Poll::Ready(Ok(())) => self.flushed(),
                         Poll::Ready(Err(error)) => self.write_failed(error),
                         Poll::Pending => return self.held_up(),
                     }
@@ -293,9 +299,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     }
                 }
                 TransportStep::Idle if self.unflushed => {
-                    match ready!(Pin::new(&mut self.transport).poll_flush(context)) {
-                        Ok(()) => self.unflushed = false,
-                        Err(error) => self.write_failed(error),
+                    match Pin::new(&mut self.transport).poll_flush(context) {
+                        Poll::Ready(Ok(())) => self.flushed(),
+                        Poll::Ready(Err(error)) => self.write_failed(error),
+                        Poll::Pending => return self.held_up(),
                     }
                 }
                 TransportStep::Idle => return Poll::Ready(()),
@@ -304,13 +311,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(())
     }
 
-    /// The transport neither flushes nor shuts down. Before the peer's end of TCP the closing
-    /// deadline runs; after it, the one for a peer that takes nothing.
+    /// The transport neither flushes nor shuts down. While closing, the closing deadline runs;
+    /// before it, and after the peer's end of TCP, the one for a peer that takes nothing.
     fn held_up(&mut self) -> Poll<()> {
-        if self.endpoint.ready_state() == ReadyState::Closed {
+        if self.endpoint.ready_state() != ReadyState::Closing {
             self.endpoint.write_blocked(now());
+            self.flush_blocked = true;
         }
         Poll::Pending
+    }
+
+    /// The transport holds nothing back any more, and nothing is queued either.
+    fn flushed(&mut self) {
+        self.unflushed = false;
+        if std::mem::take(&mut self.flush_blocked) {
+            // Of an empty queue this takes nothing; it ends the stall.
+            self.endpoint.wrote(1);
+        }
     }
 
     fn write_failed(&mut self, error: io::Error) {
@@ -324,27 +341,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// The endpoint is done with the transport. It is closed when its owner drops it; until then,
     /// its sending direction ends at least.
     fn end(&mut self, context: &mut Context<'_>) {
-        let _ = Pin::new(&mut self.transport).poll_shutdown(context);
+        self.shutdown_pending = Pin::new(&mut self.transport).poll_shutdown(context).is_pending();
         self.ended = true;
         self.release_buffers();
     }
 
     /// Tells how the connection ended: once, then nothing any more.
     fn tell_end(&mut self) -> Result<Option<Step>, Error> {
-        if std::mem::replace(&mut self.told, true) {
-            return Ok(None);
+        self.told = true;
+        if let Some(error) = self.write_error.take() {
+            self.failures.io(error);
         }
-        let outcome = self.endpoint.close_outcome();
-        let (clean, begun) =
-            outcome.map_or((false, false), |o| (o.was_clean, o.initiator.is_some()));
-        let io_error = || self.write_error.take().map(Error::Io);
-        match self.fault.take().or_else(io_error) {
-            // Once both sides have closed, how TCP ends tells nothing.
-            Some(Error::Io(_)) | None if clean => Ok(None),
-            Some(error) => Err(error),
-            None if begun => Ok(None),
-            None => Err(Error::ConnectionLost),
-        }
+        self.failures.conclude(self.endpoint.close_outcome()).map(|()| None)
     }
 
     /// Waits until so little is queued that more may be.
@@ -426,10 +434,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(())
     }
 
-    /// Drives the connection to its end, dropping what still comes.
+    /// Drives the connection to its end, dropping what still comes. That the peer did not answer
+    /// our Close frame is no error to who asked for the end.
     pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while ready!(self.poll_step(Mode::Chunks, context))?.is_some() {}
-        Poll::Ready(Ok(()))
+        loop {
+            match ready!(self.poll_step(Mode::Chunks, context)) {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(Error::ConnectionLost) => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 
     fn release_buffers(&mut self) {
@@ -449,13 +463,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 /// Says goodbye as far as that goes without waiting.
 impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Driver<S> {
     fn drop(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
         if self.ended {
+            if self.shutdown_pending {
+                let _ = Pin::new(&mut self.transport).poll_shutdown(&mut context);
+            }
             return;
         }
         if self.endpoint.ready_state() == ReadyState::Open {
             let _ = self.endpoint.close(CloseCode::GOING_AWAY, "", now());
         }
-        let mut context = Context::from_waker(Waker::noop());
         if self.poll_write(&mut context).is_ready() {
             let _ = Pin::new(&mut self.transport).poll_shutdown(&mut context);
         }

@@ -31,7 +31,9 @@
 //!
 //! # Rules of the house
 //!
-//! - Every `async` method may be dropped at any point: nothing is lost, nothing is half sent.
+//! - Every `async` method of a connection may be dropped at any point: nothing is lost, nothing is
+//!   half sent. Only the opening handshake ends with its future, which holds the stream: `connect`,
+//!   `client`, `accept` and its like, and the methods of a [`PendingRequest`].
 //! - Somebody must drive the connection: pings are answered, deadlines kept and queued messages
 //!   written while `next`, `flush`, `ready` or `close` is awaited. Of two halves, only the reading
 //!   one reads; it must be driven for pings to be seen at all.
@@ -45,6 +47,7 @@
 mod accept;
 mod connect;
 mod driver;
+mod nodelay;
 mod split;
 mod timer;
 mod wakers;

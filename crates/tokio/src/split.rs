@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use duologue_adapter::{Error, Event};
-use duologue_core::{CloseCode, CloseStatus, Message, Prepared, ReadyState};
+use duologue_core::{CloseCode, CloseStatus, Message, MessageType, Prepared, ReadyState};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,6 +27,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
 }
 
 /// The half that receives: a [`Stream`] of messages.
+///
+/// It gives whole messages only: it shares the read buffer with the other half, so it cannot lend
+/// from it as [`WebSocket::next_ref`](crate::WebSocket::next_ref) and
+/// [`WebSocket::next_chunk`](crate::WebSocket::next_chunk) do.
 ///
 /// Dropping one half leaves the connection to the other; dropping both ends it.
 pub struct ReadHalf<S: AsyncRead + AsyncWrite + Unpin> {
@@ -118,14 +122,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         self.shared.lock().queue(|endpoint| endpoint.send(message))
     }
 
+    /// Queues a text, copied; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn feed_text(&mut self, text: &str) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.send_text(text))
+    }
+
+    /// Queues bytes, copied; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn feed_binary(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.send_binary(bytes))
+    }
+
+    /// Queues a prepared message; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.send_prepared(message))
+    }
+
     /// Sends a prepared message. Cancel-safe.
     ///
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.feed_prepared(message).await?;
+        self.flush().await
+    }
+
+    /// Sends the first fragment of a message whose length need not be known (RFC 6455 section 5.4).
+    /// Until the message has ended no other can be sent. Cancel-safe: the fragment is queued whole
+    /// or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send), and [`Error::Send`] if no text can start
+    /// with `payload`.
+    pub async fn begin_message(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), Error> {
         self.ready().await?;
-        self.shared.lock().queue(|endpoint| endpoint.send_prepared(message))?;
+        self.shared.lock().queue(|endpoint| endpoint.begin_message(message_type, payload))?;
+        self.flush().await
+    }
+
+    /// Sends a further fragment of it, the last one if `fin`. A text may be cut inside a character.
+    /// Cancel-safe, as [`begin_message`](Self::begin_message).
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_message`](Self::begin_message); a text that is not UTF-8 so far, or ends inside a
+    /// character, is still in progress.
+    pub async fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.continue_message(payload, fin))?;
         self.flush().await
     }
 
@@ -137,6 +201,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.ready().await?;
         self.shared.lock().queue(|endpoint| endpoint.ping(payload))?;
+        self.flush().await
+    }
+
+    /// Sends a pong that nobody asked for, with at most 125 bytes of payload. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.pong(payload))?;
         self.flush().await
     }
 

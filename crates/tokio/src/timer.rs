@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use duologue_core::Timestamp;
 use tokio::time::{Instant, Sleep};
@@ -15,10 +16,15 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// The runtime's point in time for one of the core's.
+/// The runtime's point in time for one of the core's. What the platform cannot express becomes one
+/// a hundred years on.
 pub(crate) fn instant(at: Timestamp) -> Instant {
-    origin() + std::time::Duration::from_nanos(at.as_nanos())
+    let origin = origin();
+    let far = || origin.checked_add(CENTURY);
+    origin.checked_add(Duration::from_nanos(at.as_nanos())).or_else(far).unwrap_or(origin)
 }
+
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 fn origin() -> Instant {
     static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();

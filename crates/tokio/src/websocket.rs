@@ -66,14 +66,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Self { driver: Driver::new(transport, role, config, extensions, leftover, subprotocol) }
     }
 
-    /// The next message; `None` after both sides have closed (see
+    /// The next message; `None` after the peer has closed (see
     /// [`close_outcome`](Self::close_outcome)). Cancel-safe.
     ///
     /// # Errors
     ///
     /// Once, and then `None`: [`Error::Protocol`] after the peer broke a rule or no longer
     /// answered, told when it had the chance to read our Close frame; [`Error::ConnectionLost`]
-    /// when TCP ended without a Close frame (1006); [`Error::Io`].
+    /// when TCP ended without a Close frame of the peer's (1006), or when none came within the
+    /// closing timeout; [`Error::Io`].
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|context| self.poll_message(context)).await
     }
@@ -210,6 +211,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         MessageWriter::new(&mut self.driver, message_type)
     }
 
+    /// Goes on with a message in fragments whose writer was dropped before its end; `None` if there
+    /// is none.
+    pub fn resume_message(&mut self) -> Option<MessageWriter<'_, S>> {
+        let in_progress = self.driver.endpoint.connection().is_message_in_progress();
+        in_progress.then(|| MessageWriter::resume(&mut self.driver))
+    }
+
     /// Sends a ping with at most 125 bytes of payload; its pong comes by
     /// [`next_event`](Self::next_event). Cancel-safe.
     ///
@@ -244,8 +252,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Closes: sends a Close frame and waits until the peer has answered and TCP has ended, within
-    /// the closing timeout. What the peer still sends is dropped. Cancel-safe; called again, it
-    /// goes on.
+    /// the closing timeout. Cancel-safe; called again, it goes on.
+    ///
+    /// Messages that still come are dropped. To have them, use [`start_close`](Self::start_close)
+    /// and go on with [`next`](Self::next) until it gives `None` or an error.
     ///
     /// # Errors
     ///
@@ -388,7 +398,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
         self.driver.poll_flush(context)
     }
 
-    /// Closes with 1000 and drives the closing handshake to its end.
+    /// Closes with 1000 and drives the closing handshake to its end, as
+    /// [`close`](WebSocket::close). Messages that still come are dropped; to have them, use
+    /// [`start_close`](WebSocket::start_close) and go on reading.
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.driver.start_close(CloseCode::NORMAL, "")?;
         self.driver.poll_end(context)

@@ -13,8 +13,9 @@ use crate::driver::Driver;
 ///
 /// Pings, pongs and a Close may go out between the fragments. It must be
 /// [`finish`](Self::finish)ed: dropped before, it leaves the message open, and then no other can be
-/// sent ([`SendError::MessageInProgress`](duologue_core::SendError::MessageInProgress)) but the
-/// connection can be closed.
+/// sent ([`SendError::MessageInProgress`](duologue_core::SendError::MessageInProgress)). One can go
+/// on with it, by [`WebSocket::resume_message`](crate::WebSocket::resume_message), or close the
+/// connection.
 #[derive(Debug)]
 pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin> {
     driver: &'a mut Driver<S>,
@@ -25,6 +26,11 @@ pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin> {
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
     pub(crate) const fn new(driver: &'a mut Driver<S>, message_type: MessageType) -> Self {
         Self { driver, message_type, begun: false }
+    }
+
+    /// Goes on with the message in progress, whose type has been sent.
+    pub(crate) const fn resume(driver: &'a mut Driver<S>) -> Self {
+        Self { driver, message_type: MessageType::Binary, begun: true }
     }
 
     /// Queues a fragment; waits only while more than the high-water mark is queued. A text may be
@@ -58,7 +64,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write); also for a text that ends inside a character, which is then still
+    /// in progress.
     pub async fn finish(self) -> Result<(), Error> {
         let (begun, message_type) = (self.begun, self.message_type);
         // These few bytes do not wait for room: dropped while they did, the message could never be

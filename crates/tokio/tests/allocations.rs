@@ -92,13 +92,26 @@ async fn next_ref_and_feed_text_or_feed_binary_allocate_nothing() {
     }
 }
 
-/// Owned messages are split off a buffer of the pool, and when they are gone it is used again; from
-/// 1 KiB on a reply is shared instead of copied. So there are not even the messages' own bytes.
+/// An owned message of up to 1 KiB is copied, so that keeping it does not keep the read buffer: one
+/// allocation of exactly its own bytes, and none for an empty one.
 #[tokio::test]
-async fn next_and_feed_allocate_nothing() {
-    for (length, batch) in
-        [(0, 1), (16, 1), (16, 64), (125, 100), (1000, 10), (2000, 8), (10_000, 1)]
-    {
+async fn next_and_feed_of_small_messages_allocate_their_own_bytes_only() {
+    let cases = [(1, 1), (16, 1), (16, 64), (125, 100), (1000, 10), (1024, 1), (1024, 8)];
+    for (length, batch) in cases {
+        for first in [0x81, 0x82] {
+            let each = measure(echo_owned, &QUIET, first, length, batch).await;
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let own = (1.0, length as f64);
+            assert_eq!(each, own, "{length} bytes, {batch} at once");
+        }
+    }
+}
+
+/// A longer one is split off a buffer of the pool, which is used again when the message is gone;
+/// and a reply is shared instead of copied. So there are not even the messages' own bytes.
+#[tokio::test]
+async fn next_and_feed_of_empty_and_of_large_messages_allocate_nothing() {
+    for (length, batch) in [(0, 1), (0, 64), (1025, 1), (1025, 8), (2000, 8), (10_000, 1)] {
         for first in [0x81, 0x82] {
             let each = measure(echo_owned, &QUIET, first, length, batch).await;
             assert_eq!(each, (0.0, 0.0), "{length} bytes, {batch} at once");

@@ -139,6 +139,33 @@ async fn writer_unfinished_other_messages_are_refused_and_close_works() {
     assert!(received.is_none());
 }
 
+/// The writer is dropped inside a character, and the message is gone on with.
+#[tokio::test]
+async fn writer_dropped_message_is_resumed_and_arrives_whole() {
+    let (mut server, mut client) = pair(4096, &QUIET);
+    assert!(client.resume_message().is_none());
+    client.begin_message(MessageType::Text).write(b"gro\xc3").await.unwrap();
+    let mut writer = client.resume_message().unwrap();
+    let refused = writer.write(b"\xff").await;
+    assert!(matches!(refused, Err(Error::Send(SendError::InvalidUtf8))), "{refused:?}");
+    writer.write(b"\x9f").await.unwrap();
+    client.ping(b"between").await.unwrap();
+    client.resume_message().unwrap().finish().await.unwrap();
+    assert!(client.resume_message().is_none());
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("groß"));
+
+    // A text that ends inside a character is refused, and can still be gone on with.
+    let mut writer = client.begin_message(MessageType::Text);
+    writer.write(b"\xc3").await.unwrap();
+    assert!(writer.finish().await.is_err());
+    let mut writer = client.resume_message().unwrap();
+    writer.write(b"\x9f").await.unwrap();
+    writer.finish().await.unwrap();
+    client.send("next").await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("ß"));
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("next"));
+}
+
 #[tokio::test]
 async fn writer_text_that_is_not_utf8_is_refused() {
     let (mut server, _client) = pair(4096, &QUIET);

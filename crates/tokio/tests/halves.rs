@@ -12,7 +12,8 @@ mod support;
 use std::time::Duration;
 
 use duologue_tokio::{
-    CloseCode, CloseStatus, Config, Error, Event, Message, ProtocolError, ReadyState, WebSocket,
+    CloseCode, CloseStatus, Config, Error, Event, Message, MessageType, Prepared, ProtocolError,
+    ReadyState, SendError, WebSocket,
 };
 use futures_util::{SinkExt, StreamExt};
 use support::wire::Wire;
@@ -125,7 +126,7 @@ async fn close_from_the_write_half_waiting_reader_is_under_the_closing_deadline(
     settle().await;
     let begun = Instant::now();
     writer.close(CloseCode::NORMAL, "").await.unwrap();
-    assert!(receiver.await.unwrap().is_none());
+    assert!(matches!(receiver.await.unwrap(), Some(Err(Error::ConnectionLost))));
     assert!((4990..5100).contains(&begun.elapsed().as_millis()));
 }
 
@@ -183,6 +184,63 @@ async fn next_event_of_the_read_half_shows_pongs() {
     let event = reader.next_event().await;
     assert!(matches!(event, Some(Ok(Event::Pong(payload))) if *payload == *b"p"));
     client.abort();
+}
+
+/// Each way to send, as it stands on the wire.
+#[tokio::test]
+async fn write_half_every_way_to_send_stands_on_the_wire() {
+    let (server, mut raw) = server_and_raw(4096, &QUIET);
+    let (_reader, mut writer) = server.split();
+    let prepared = Prepared::new(&Message::text("prepared"));
+    writer.feed_text("text").await.unwrap();
+    writer.feed_binary(b"binary").await.unwrap();
+    writer.feed_prepared(&prepared).await.unwrap();
+    assert!(poll_once(&mut Box::pin(read_frame(&mut raw))).is_pending());
+    writer.pong(b"unasked").await.unwrap();
+    writer.ping(b"asked").await.unwrap();
+    writer.send_prepared(&prepared).await.unwrap();
+    for expected in [
+        frame(0x81, b"text"),
+        frame(0x82, b"binary"),
+        frame(0x81, b"prepared"),
+        frame(0x8a, b"unasked"),
+        frame(0x89, b"asked"),
+        frame(0x81, b"prepared"),
+    ] {
+        assert_eq!(read_frame(&mut raw).await, Some(expected));
+    }
+    let refused = writer.pong(&[0; 126]).await;
+    assert!(matches!(refused, Err(Error::Send(SendError::ControlPayloadTooLong))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn write_half_fragments_with_a_ping_between_them_arrive_as_one_message() {
+    let (server, mut raw) = server_and_raw(4096, &QUIET);
+    let (_reader, mut writer) = server.split();
+    // c3 9f: LATIN SMALL LETTER SHARP S, cut in the middle.
+    writer.begin_message(MessageType::Text, b"gro\xc3").await.unwrap();
+    // Each fragment is written at once.
+    assert_eq!(read_frame(&mut raw).await, Some(frame(0x01, b"gro\xc3")));
+    writer.ping(b"p").await.unwrap();
+    for refused in [
+        writer.send("other").await,
+        writer.feed_text("other").await,
+        writer.begin_message(MessageType::Binary, b"other").await,
+    ] {
+        assert!(matches!(refused, Err(Error::Send(SendError::MessageInProgress))), "{refused:?}");
+    }
+    // A text that would end inside the character is refused, and still in progress.
+    let refused = writer.continue_message(b"", true).await;
+    assert!(matches!(refused, Err(Error::Send(SendError::InvalidUtf8))), "{refused:?}");
+    writer.continue_message(b"\x9f", false).await.unwrap();
+    writer.continue_message(b"e", true).await.unwrap();
+    for expected in [frame(0x89, b"p"), frame(0x00, b"\x9f"), frame(0x80, b"e")] {
+        assert_eq!(read_frame(&mut raw).await, Some(expected));
+    }
+    let refused = writer.continue_message(b"more", true).await;
+    assert!(matches!(refused, Err(Error::Send(SendError::NoMessageInProgress))), "{refused:?}");
+    writer.send("other").await.unwrap();
+    assert_eq!(read_frame(&mut raw).await, Some(frame(0x81, b"other")));
 }
 
 const MESSAGES: u32 = 500;

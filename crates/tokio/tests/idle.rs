@@ -1,4 +1,4 @@
-//! An idle connection holds no buffer.
+//! An idle connection holds no buffer, and a message that is kept holds none either.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -64,6 +64,30 @@ async fn connection_that_only_sends_holds_no_buffer_after_a_flush() {
     let (mut server, _raw) = server_and_raw(4096, &QUIET);
     server.send("pushed").await.unwrap();
     assert_eq!(server.buffer_capacity(), 0);
+}
+
+/// Each message comes in a read of its own and is kept: it must not keep the buffer of that read.
+#[tokio::test]
+async fn small_messages_that_are_kept_hold_little_more_than_their_bytes() {
+    const MESSAGES: usize = 1000;
+    const LENGTH: usize = 16;
+    let (mut server, mut raw) = server_and_raw(4096, &QUIET);
+    let mut kept = Vec::with_capacity(MESSAGES);
+    let bytes = masked(0x82, &[7; LENGTH]);
+    write(&mut raw, &bytes).await;
+    drop(server.next().await);
+    assert_idle(&mut server);
+    let before = live_bytes();
+    for _ in 0..MESSAGES {
+        write(&mut raw, &bytes).await;
+        kept.push(server.next().await.unwrap().unwrap());
+        assert_idle(&mut server);
+    }
+    let held = live_bytes() - before;
+    println!("{held} bytes for {MESSAGES} messages");
+    // 100 bytes each, and a buffer for the thread's pool.
+    assert!(held < (MESSAGES * 100 + 16 * 1024).cast_signed(), "{held} bytes");
+    assert!(kept.iter().all(|message| message.payload() == [7; LENGTH]));
 }
 
 /// Inside a header nothing is held either: the header is carried in the connection. Inside a

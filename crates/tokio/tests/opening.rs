@@ -11,14 +11,15 @@ mod support;
 
 use std::time::Duration;
 
+use duologue_core::handshake::AcceptKey;
 use duologue_tokio::{
     Accept, ClientOptions, Config, Decision, Error, HandshakeError, HttpResponse, Message,
-    OriginPolicy, Request, ServerOptions, accept, accept_with, client, connect, connect_with,
-    receive_request,
+    OriginPolicy, Request, ResponseHead, ServerOptions, WebSocket, accept, accept_with, client,
+    connect, connect_with, receive_request,
 };
 use support::{masked, unmasked, write};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 /// A valid upgrade, with the key of RFC 6455 section 1.3; `more` are further fields.
@@ -33,8 +34,8 @@ fn upgrade(path: &str, more: &str) -> String {
 /// What an application might decide.
 fn decide(request: &Request<'_>) -> Decision {
     let same_origin = OriginPolicy::SameOrigin { secure: false };
-    if same_origin.judge(request).is_err() {
-        return HttpResponse::text(403, "not from there").into();
+    if let Err(error) = same_origin.judge(request) {
+        return error.into();
     }
     match (request.path(), request.wants_upgrade()) {
         ("/chat", true) => Accept::new()
@@ -90,7 +91,7 @@ async fn accept_with_foreign_origin_gets_403() {
     let request = upgrade("/chat", "Origin: http://evil.example\r\n");
     let (response, error) = answer(request.as_bytes()).await;
     assert!(response.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{response}");
-    assert!(matches!(error, Error::Handshake(HandshakeError::Rejected(403))), "{error:?}");
+    assert!(matches!(error, Error::Handshake(HandshakeError::ForbiddenOrigin)), "{error:?}");
 }
 
 #[tokio::test]
@@ -160,6 +161,18 @@ async fn accept_client_that_is_silent_gets_408_at_the_opening_timeout() {
     drop(raw);
     let error = server.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
+}
+
+/// The client has said everything and takes nothing of the answer.
+#[tokio::test(start_paused = true)]
+async fn accept_client_that_does_not_take_the_101_is_opening_timeout() {
+    let (near, mut raw) = duplex(10);
+    let begun = Instant::now();
+    let server = tokio::spawn(async move { accept(near).await.map(drop) });
+    write(&mut raw, upgrade("/", "").as_bytes()).await;
+    let told = server.await.unwrap();
+    assert!(matches!(told, Err(Error::OpeningTimeout)), "{told:?}");
+    assert!((9_990..10_100).contains(&begun.elapsed().as_millis()));
 }
 
 /// HOSTILE H29: a byte a second does not move the deadline.
@@ -244,12 +257,18 @@ async fn receive_request_decision_may_wait() {
     respond.await.unwrap().unwrap();
 }
 
+/// The head of a request or a response, and not a byte more.
+async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
 /// A server that reads the request and then says what it is told to.
 async fn scripted(mut raw: DuplexStream, response: &[u8]) -> DuplexStream {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        request.push(raw.read_u8().await.unwrap());
-    }
+    read_head(&mut raw).await;
     // What the client does with it is seen at the client.
     let _ = raw.write_all(response).await;
     raw
@@ -343,11 +362,10 @@ async fn connect_frames_together_with_the_101_are_not_lost() {
     let url = format!("ws://{}/chat", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let options = ServerOptions::default();
-        let pending = receive_request(&mut stream, &options).await.unwrap();
-        let accept = pending.request().unwrap().upgrade().unwrap().accept_key();
+        let request = read_head(&mut stream).await;
+        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+        let accept = AcceptKey::for_key(key.unwrap().as_bytes());
         let accept = accept.as_str();
-        drop(pending);
         // The response goes out together with a frame.
         let mut bytes = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -363,4 +381,124 @@ async fn connect_frames_together_with_the_101_are_not_lost() {
     assert_eq!(websocket.subprotocol(), Some("v1"));
     assert_eq!(websocket.next().await.unwrap().unwrap(), Message::text("early"));
     let _stream = server.await.unwrap();
+}
+
+/// Both ends of a connection over loopback, opened with these options.
+async fn opened(
+    server: ServerOptions,
+    tcp_nodelay: bool,
+) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let options = ClientOptions::new(&url).unwrap().with_tcp_nodelay(tcp_nodelay);
+    let accepting = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        accept_with(stream, &server, |_| Accept::new().into()).await
+    };
+    let (server, client) = tokio::join!(accepting, connect_with(&options));
+    (server.unwrap(), client.unwrap())
+}
+
+#[tokio::test]
+async fn tcp_nodelay_is_set_on_both_ends_unless_the_options_say_no() {
+    for nodelay in [true, false] {
+        let options = ServerOptions::default().with_tcp_nodelay(nodelay);
+        let (server, client) = opened(options, nodelay).await;
+        assert_eq!(server.get_ref().nodelay().unwrap(), nodelay);
+        assert_eq!(client.get_ref().nodelay().unwrap(), nodelay);
+    }
+
+    // By default, and on a stream that the caller has connected.
+    let (near, far) = support::tcp().await;
+    assert!(!near.nodelay().unwrap() && !far.nodelay().unwrap());
+    let options = ClientOptions::new("ws://localhost/").unwrap();
+    let (server, client) = tokio::join!(accept(near), client(far, &options));
+    assert!(server.unwrap().get_ref().nodelay().unwrap());
+    assert!(client.unwrap().get_ref().nodelay().unwrap());
+}
+
+/// A timeout past the end of the clock is none.
+#[tokio::test]
+async fn opening_timeout_of_the_longest_duration_neither_panics_nor_fails() {
+    let config = Config { opening_timeout: Duration::MAX, ..Config::DEFAULT };
+    let (near, far) = duplex(4096);
+    let server = ServerOptions::default().with_config(config);
+    let options = ClientOptions::new("ws://localhost/").unwrap().with_config(config);
+    let accepting = accept_with(near, &server, |_| Accept::new().into());
+    let (accepted, opened) = tokio::join!(accepting, client(far, &options));
+    assert!(accepted.is_ok() && opened.is_ok(), "{accepted:?} {opened:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let options = ClientOptions::new(&url).unwrap().with_config(config);
+    let accepting = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        accept_with(stream, &server, |_| Accept::new().into()).await
+    };
+    let (accepted, opened) = tokio::join!(accepting, connect_with(&options));
+    assert!(accepted.is_ok() && opened.is_ok(), "{accepted:?} {opened:?}");
+}
+
+/// What a client is told, whose server says `head`, and after 0.4 s each of `pieces`; and
+/// when. At the end the server's side ends, if `ends`.
+async fn refusal(head: &str, pieces: &[&[u8]], ends: bool) -> (Box<ResponseHead>, Duration) {
+    let (near, far) = duplex(8192);
+    let options = ClientOptions::new("ws://example.com/").unwrap();
+    let begun = Instant::now();
+    let saying = async {
+        let mut raw = scripted(far, head.as_bytes()).await;
+        for piece in pieces {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            // A client that has heard enough is gone.
+            let _ = raw.write_all(piece).await;
+        }
+        let _raw = Some(raw).filter(|_| !ends);
+        std::future::pending::<()>().await;
+    };
+    let opened = tokio::select! {
+        opened = client(near, &options) => opened,
+        () = saying => unreachable!("it stays"),
+    };
+    let Err(Error::Opening(failure)) = opened else { panic!("{opened:?}") };
+    assert_eq!(failure.error, HandshakeError::UnexpectedStatus(404));
+    (failure.response.unwrap(), begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_gets_404_has_the_body_that_comes_after_the_head() {
+    let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 10\r\n\r\n";
+    let (response, took) = refusal(head, &[b"sorry", b"again"], false).await;
+    assert_eq!(response.body, "sorryagain");
+    assert!((790..900).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_gets_404_end_or_timeout_inside_the_body_tells_the_404() {
+    let announced = "HTTP/1.1 404 Not Found\r\nContent-Length: 10\r\n\r\n";
+    let (response, took) = refusal(announced, &[b"sorry"], true).await;
+    assert_eq!(response.body, "sorry");
+    assert!((390..500).contains(&took.as_millis()), "{took:?}");
+    let (response, took) = refusal(announced, &[b"sorry"], false).await;
+    assert_eq!(response.body, "sorry");
+    // Whoever announces more and then says nothing is waited for as long as this.
+    assert!((990..1100).contains(&took.as_millis()), "{took:?}");
+
+    // Without a length the body goes on to the end of the stream, and 4 KiB of it are kept.
+    let endless = "HTTP/1.1 404 Not Found\r\n\r\n";
+    let (response, _) = refusal(endless, &[b"so", b"rry"], true).await;
+    assert_eq!(response.body, "sorry");
+    let (response, took) = refusal(endless, &[&[b'x'; 4000], &[b'x'; 4000]], false).await;
+    assert_eq!(response.body.len(), 4096);
+    assert!((790..900).contains(&took.as_millis()), "{took:?}");
+
+    // A body in chunks ends with the last one, though the connection stays open.
+    let chunked = "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (response, took) = refusal(chunked, &[b"5\r\nsorry\r\n", b"0\r\n\r\n"], false).await;
+    assert_eq!(response.body, "5\r\nsorry\r\n0\r\n\r\n");
+    assert!((790..900).contains(&took.as_millis()), "{took:?}");
+
+    // None is waited for where there is none.
+    let empty = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    let (response, took) = refusal(empty, &[], false).await;
+    assert!(response.body.is_empty() && took.as_millis() < 100, "{took:?}");
 }

@@ -14,7 +14,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use duologue_tokio::{Decision, Request, ServerOptions, accept_with};
+use duologue_core::opening::Outcome;
+use duologue_tokio::{Decision, Request, ServerOptions};
 
 /// Longer than anything here takes, on a slow machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -274,19 +275,20 @@ impl RawServer {
 
     /// The next connection, past the opening handshake if `decide` lets it.
     pub(crate) fn accept(&self, decide: impl FnOnce(&Request<'_>) -> Decision) -> TcpStream {
-        let stream = self.accept_tcp();
-        stream.set_nonblocking(true).expect("it can be told");
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
-        runtime.block_on(async {
-            let mut stream = tokio::net::TcpStream::from_std(stream).expect("it is one");
-            let accepted = accept_with(&mut stream, &ServerOptions::new(), decide).await;
-            // Dropped, it would say goodbye over the socket that the test goes on with.
-            std::mem::forget(accepted);
-            let stream = stream.into_std().expect("it is free");
-            stream.set_nonblocking(false).expect("it can be told");
-            stream
-        })
+        let mut stream = self.accept_tcp();
+        let mut opening = ServerOptions::new().opening();
+        while !opening.poll().expect("it is a request") {
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes).expect("the request goes on");
+            assert!(count > 0, "the request is cut off");
+            opening.read_room().extend_from_slice(&bytes[..count]);
+        }
+        let response = match opening.decide(decide) {
+            Outcome::Accepted(accepted) => accepted.response,
+            Outcome::Refused(refused) => refused.response,
+        };
+        stream.write_all(&response).expect("it is read");
+        stream
     }
 }
 

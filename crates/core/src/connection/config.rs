@@ -16,7 +16,8 @@ use core::time::Duration;
 pub struct Config {
     /// The largest message received, in bytes, over all its fragments. Default 16 MiB.
     pub max_message_length: u64,
-    /// The largest payload of one data frame received, in bytes. Default 16 MiB.
+    /// The largest payload of one data frame received, in bytes. Default: as much as a message may
+    /// have.
     pub max_frame_length: u64,
     /// How many empty fragments may stand between a message's first frame and its last. Default
     /// 1,024. Fragments with a payload are bounded by the message's length.
@@ -62,7 +63,7 @@ impl Config {
     /// The defaults, each stated at its field.
     pub const DEFAULT: Self = Self {
         max_message_length: 16 << 20,
-        max_frame_length: 16 << 20,
+        max_frame_length: u64::MAX,
         max_empty_fragments: 1024,
         opening_timeout: Duration::from_secs(10),
         closing_timeout: Duration::from_secs(5),

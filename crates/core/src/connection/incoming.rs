@@ -226,18 +226,14 @@ impl Incoming {
         let message_type = message.message_type;
         let compressed = message.compressed;
         let first = !message.begun;
+        let is_text = message_type == MessageType::Text && !compressed;
         let mut text = None;
-        if message_type == MessageType::Text && !compressed {
-            if first && last {
-                // A text that comes whole is validated once, and handed out as what it is.
-                let valid =
-                    core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
-                text = Some(valid);
-            } else {
-                self.utf8.validate(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
-                if last {
-                    self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
-                }
+        if is_text && first && last {
+            text = Some(whole_text(payload)?);
+        } else if is_text {
+            self.utf8.validate(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+            if last {
+                self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
             }
         }
         if last {
@@ -282,12 +278,14 @@ fn receive_whole<'b>(
     }
     let payload = &*payload;
     let compressed = header.rsv & RSV1 != 0;
-    let text = if message_type == MessageType::Text && !compressed {
-        // A text that comes whole is validated once, and handed out as what it is.
-        Some(core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
-    } else {
-        None
-    };
+    let is_text = message_type == MessageType::Text && !compressed;
+    let text = if is_text { Some(whole_text(payload)?) } else { None };
     let chunk = Chunk { message_type, payload, text, first: true, last: true, compressed };
     Ok((rest, Some(Event::Data(chunk))))
+}
+
+/// A text that comes whole is validated once, and handed out as what it is.
+#[inline]
+fn whole_text(payload: &[u8]) -> Result<&str, ProtocolError> {
+    core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)
 }

@@ -50,6 +50,8 @@ pub struct Connection<R> {
     initiator: Option<Initiator>,
     automatic_pong: bool,
     peer_closed: bool,
+    /// The closing timeout runs from the time that came with the peer's bytes.
+    closing_since_input: bool,
     failure: Option<ProtocolError>,
     incoming: Incoming,
     outgoing: Outgoing,
@@ -93,6 +95,7 @@ impl<R: Role> Connection<R> {
             initiator: None,
             automatic_pong: config.automatic_pong,
             peer_closed: false,
+            closing_since_input: false,
             failure: None,
             incoming: Incoming::new(config, role.is_client()),
             outgoing: Outgoing::new(),
@@ -190,12 +193,33 @@ impl<R: Role> Connection<R> {
         self.timers.next_deadline(self.phase)
     }
 
-    /// Lets the closing timeout run from `now`, if the connection is closing: for a caller that
-    /// handed in an older time for the bytes that began it.
+    /// Lets the closing timeout run from `now`, if it was the peer's bytes that began to close: for
+    /// a caller that handed in an older time with them. It does so once; a closing handshake that
+    /// this end began has one deadline, whatever the peer answers.
     pub fn restart_closing_timeout(&mut self, now: Timestamp) {
-        if self.phase.ready_state() == ReadyState::Closing {
+        let restarts = core::mem::take(&mut self.closing_since_input);
+        if restarts && self.phase.ready_state() == ReadyState::Closing {
             self.timers.begin_closing(now);
         }
+    }
+
+    /// The pong deadline, if it is past, moves on: bytes wait to be written, or did until lately, and
+    /// perhaps the ping is among them, so the peer is not to blame for its silence.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn postpone_pong_deadline(&mut self, now: Timestamp) {
+        self.timers.postpone_pong_deadline(now);
+    }
+
+    /// The Close frame that was handed out did not reach the transport.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn close_frame_lost(&mut self) {
+        self.outgoing.close_frame_lost();
+    }
+
+    /// Notes what the peer did wrong, where that is known outside.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn note_failure(&mut self, failure: ProtocolError) {
+        self.failure.get_or_insert(failure);
     }
 
     /// What is to be done on the transport now, or `None`.
@@ -392,6 +416,7 @@ impl<R: Role> Connection<R> {
             && self.phase.ready_state() != ReadyState::Closing
         {
             self.timers.begin_closing(now);
+            self.closing_since_input = matches!(action, Action::PeerClose | Action::Fault);
         }
         self.phase = next;
         self.outgoing.carry_out(effects, close_body.unwrap_or(ControlBuffer::EMPTY));

@@ -137,6 +137,12 @@ impl Outgoing {
         }
     }
 
+    /// The Close frame that was handed out did not reach the transport.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn close_frame_lost(&mut self) {
+        self.closed = false;
+    }
+
     pub(crate) const fn is_message_in_progress(&self) -> bool {
         self.in_message
     }

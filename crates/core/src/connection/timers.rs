@@ -75,6 +75,14 @@ impl Timers {
         self.deadline = now + self.closing_timeout.into();
     }
 
+    /// Moves the pong deadline on from `now`, if it is past.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn postpone_pong_deadline(&mut self, now: Timestamp) {
+        if self.pinged && self.deadline <= now {
+            self.deadline = now + self.keepalive_timeout.into();
+        }
+    }
+
     /// The deadline that runs in `phase`.
     pub(crate) fn next_deadline(&self, phase: Phase) -> Option<Timestamp> {
         match phase {

@@ -4,8 +4,8 @@ use core::fmt;
 use core::mem::MaybeUninit;
 
 use crate::handshake::HandshakeError;
-use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions, is_name};
-use crate::handshake::field::{Field, InvalidField, is_host, judge_added, trim};
+use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions};
+use crate::handshake::field::{Field, InvalidField, is_host, is_token, judge_added, trim};
 use crate::handshake::head::{Fields, HeadLimits, HeadScanner, MOST_FIELDS};
 use crate::handshake::key::{AcceptKey, SecWebSocketKey};
 use crate::handshake::response::{BufferTooSmall, Writer};
@@ -58,7 +58,7 @@ impl<'a> ClientRequest<'a> {
         }
         for (index, name) in self.subprotocols.iter().enumerate() {
             let earlier = self.subprotocols.get(..index).unwrap_or_default();
-            if !is_name(name) || earlier.contains(name) {
+            if !is_token(name.as_bytes()) || earlier.contains(name) {
                 return Err(InvalidRequest::Subprotocol);
             }
         }

@@ -1,7 +1,7 @@
 //! Extensions (RFC 6455 section 9): the grammar of their lists, and the one place of negotiation.
 
 use crate::handshake::HandshakeError;
-use crate::handshake::field::{Field, is_token, is_token_byte};
+use crate::handshake::field::{Field, is_token_byte};
 use crate::handshake::response::Writer;
 
 /// The extensions that this end is willing to use. So far there is none to be willing about.
@@ -241,11 +241,6 @@ impl<'b> Scanner<'b> {
             _ => false,
         }
     }
-}
-
-/// Whether `name` can be an extension's or a subprotocol's.
-pub(crate) fn is_name(name: &str) -> bool {
-    is_token(name.as_bytes())
 }
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub struct Endpoint<R> {
     stall_timeout: Duration,
     /// Since when the transport has accepted nothing.
     stalled_since: Option<Timestamp>,
+    /// The transport has accepted nothing for a time since the last deadline.
+    was_blocked: bool,
     shutdown_write: bool,
     close_transport: bool,
     aborted: bool,
@@ -76,6 +78,7 @@ impl<R: Role> Endpoint<R> {
             high_water: config.write_high_water,
             stall_timeout: config.write_stall_timeout,
             stalled_since: None,
+            was_blocked: false,
             shutdown_write: false,
             close_transport: false,
             aborted: false,
@@ -166,14 +169,15 @@ impl<R: Role> Endpoint<R> {
         self.stepped(step)
     }
 
-    /// The whole message that the last step came to, where it lies.
+    /// The message that [`Step::Message`] told of, where it lies; `None` after any other step.
     #[must_use]
     #[inline]
     pub fn message(&self) -> Option<MessageRef<'_>> {
         self.read.message()
     }
 
-    /// The whole message that the last step came to, split off the read buffer without a copy.
+    /// The whole message that the last step came to: one of up to 1 KiB copied, so that keeping it
+    /// does not keep the read buffer; a longer one split off without a copy.
     #[inline]
     pub fn take_message(&mut self) -> Option<Message> {
         self.read.take_message()
@@ -256,6 +260,7 @@ impl<R: Role> Endpoint<R> {
     /// The transport took nothing: from now on the stall deadline runs, if it does not already.
     pub fn write_blocked(&mut self, now: Timestamp) {
         self.stalled_since.get_or_insert(now);
+        self.was_blocked = true;
     }
 
     /// Bytes that wait to be written, framing included.
@@ -269,7 +274,8 @@ impl<R: Role> Endpoint<R> {
     #[must_use]
     #[inline]
     pub const fn has_room(&self) -> bool {
-        self.buffered_amount() < self.high_water
+        // With nothing waiting there is always room, however low the mark.
+        self.buffered_amount() == 0 || self.buffered_amount() < self.high_water
     }
 
     /// Queues a message. From 1 KiB on, a server does not copy it.
@@ -426,8 +432,7 @@ impl<R: Role> Endpoint<R> {
         Ok(())
     }
 
-    /// Lets the closing timeout run from `now`, if the connection is closing: for a caller that
-    /// handed in an older time for the bytes that began it.
+    /// Lets the closing timeout run from `now`; see [`Connection::restart_closing_timeout`].
     pub fn restart_closing_timeout(&mut self, now: Timestamp) {
         self.connection.restart_closing_timeout(now);
     }
@@ -451,9 +456,18 @@ impl<R: Role> Endpoint<R> {
     pub fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
         let stalled = self.stalled_since.is_some_and(|since| since + self.stall_timeout <= now);
         let result = if stalled {
+            self.connection.note_failure(ProtocolError::WriteStalled);
             self.transport_failed(now);
             Err(ProtocolError::WriteStalled)
         } else {
+            let due = self.connection.next_deadline().is_some_and(|deadline| deadline <= now);
+            if due && self.ready_state() == ReadyState::Open {
+                let waits = self.buffered_amount() > 0;
+                // What waited until lately may still lie in the transport's own buffers.
+                if core::mem::replace(&mut self.was_blocked, waits) || waits {
+                    self.connection.postpone_pong_deadline(now);
+                }
+            }
             self.connection.handle_timeout(now)
         };
         self.pump();
@@ -554,6 +568,10 @@ impl<R: Role> Endpoint<R> {
 
     /// Nothing can be written any more.
     fn abort(&mut self) {
+        // Nothing is queued behind a Close frame: if anything is left, at least its end is.
+        if self.buffered_amount() > 0 {
+            self.connection.close_frame_lost();
+        }
         self.write.discard();
         self.taken = 0;
         self.stalled_since = None;

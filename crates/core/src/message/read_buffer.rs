@@ -15,6 +15,10 @@ pub const READ_SIZE: usize = 16 * 1024;
 /// The least room worth a read of its own; with less, other room is found.
 const LEAST_ROOM: usize = 4 * 1024;
 
+/// Up to this length a message is copied out of the read buffer, which takes no longer than sharing
+/// the buffer would; longer ones are split off without a copy.
+const COPY_UP_TO: usize = 1024;
+
 /// What one step of reading came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -70,6 +74,8 @@ struct Lent {
     message_type: MessageType,
     first: bool,
     last: bool,
+    /// Handed out as a message, not as a piece of one.
+    whole: bool,
 }
 
 impl ReadBuffer {
@@ -105,7 +111,7 @@ impl ReadBuffer {
         self.take_back();
         if !whole && let Some(message_type) = self.message.filter(|_| self.start < self.end) {
             // Pieces were being gathered; whoever now wants pieces gets those first.
-            self.lend(message_type, false);
+            self.lend(message_type, false, false);
             return Ok(Some(Step::Chunk));
         }
         while let Some(input) = self.buffer.get_mut(self.parsed..).filter(|input| !input.is_empty())
@@ -135,7 +141,7 @@ impl ReadBuffer {
             self.message = Some(message_type);
             if last || !whole {
                 let cut = whole && self.begun && !self.is_text();
-                self.lend(if cut { MessageType::Binary } else { message_type }, last);
+                self.lend(if cut { MessageType::Binary } else { message_type }, last, whole);
                 return Ok(Some(if whole { Step::Message } else { Step::Chunk }));
             }
         }
@@ -166,8 +172,8 @@ impl ReadBuffer {
 
     /// Hands out what has been gathered.
     #[inline]
-    fn lend(&mut self, message_type: MessageType, last: bool) {
-        self.lent = Some(Lent { message_type, first: !self.begun, last });
+    fn lend(&mut self, message_type: MessageType, last: bool, whole: bool) {
+        self.lent = Some(Lent { message_type, first: !self.begun, last, whole });
         self.begun = !last;
         if last {
             self.message = None;
@@ -190,10 +196,10 @@ impl ReadBuffer {
         self.end = self.parsed;
     }
 
-    /// The whole message that the last step came to, lent.
+    /// The message that [`Step::Message`] told of, lent; `None` after any other step.
     #[must_use]
     pub fn message(&self) -> Option<MessageRef<'_>> {
-        let lent = self.lent.filter(|lent| lent.last)?;
+        let lent = self.lent.filter(|lent| lent.whole)?;
         let payload = self.buffer.get(self.start..self.end)?;
         Some(MessageRef { message_type: lent.message_type, payload })
     }
@@ -203,13 +209,14 @@ impl ReadBuffer {
     pub fn chunk(&self) -> Option<ChunkRef<'_>> {
         let lent = self.lent?;
         let payload = self.buffer.get(self.start..self.end)?;
-        let Lent { message_type, first: is_first, last: is_last } = lent;
+        let Lent { message_type, first: is_first, last: is_last, .. } = lent;
         Some(ChunkRef { message_type, payload, is_first, is_last })
     }
 
-    /// The whole message that the last step came to, split off without a copy.
+    /// The whole message that the last step came to: one of up to 1 KiB copied, so that keeping it
+    /// does not keep the buffer; a longer one split off without a copy.
     pub fn take_message(&mut self) -> Option<Message> {
-        let lent = self.lent.take_if(|lent| lent.last)?;
+        let lent = self.lent.take_if(|lent| lent.whole)?;
         let payload = self.split_off_message();
         match lent.message_type {
             MessageType::Binary => Some(Message::Binary(payload)),
@@ -219,12 +226,13 @@ impl ReadBuffer {
     }
 
     fn split_off_message(&mut self) -> Bytes {
-        let payload = if self.start == self.end {
-            Bytes::new()
+        let length = self.end.saturating_sub(self.start);
+        let payload = if length <= COPY_UP_TO {
+            // A small message that is kept must not keep a whole buffer with it.
+            Bytes::copy_from_slice(self.buffer.get(self.start..self.end).unwrap_or_default())
         } else {
             self.buffer.advance(self.start);
             self.parsed = self.parsed.saturating_sub(self.start);
-            let length = self.end.saturating_sub(self.start);
             self.parsed = self.parsed.saturating_sub(length);
             self.buffer.split_to(length).freeze()
         };

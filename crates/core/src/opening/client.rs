@@ -74,6 +74,12 @@ impl ConnectRequest {
         self
     }
 
+    /// Whether a field called `name` has been added, without regard to case.
+    #[must_use]
+    pub fn has_field(&self, name: &str) -> bool {
+        self.fields.iter().any(|(added, _)| added.eq_ignore_ascii_case(name))
+    }
+
     /// Runs `then` on the request, lent.
     fn with<T>(&self, then: impl FnOnce(&ClientRequest<'_>) -> T) -> T {
         let fields = lend(&self.fields);
@@ -141,7 +147,43 @@ impl ResponseHead {
         let mut fields = self.fields.iter();
         fields.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
+
+    /// How many bytes of the body may still come, up to 4 KiB in all: an adapter reads on for
+    /// them, for as long as it cares to wait, so that the start of the body can be shown.
+    ///
+    /// The body is kept as it comes, a transfer coding included.
+    #[must_use]
+    pub fn missing_body(&self) -> usize {
+        let bodiless = matches!(self.status, 100..=199 | 204 | 304);
+        let chunked = self.field("transfer-encoding").is_some();
+        let expected = if bodiless || chunked && self.body.ends_with(LAST_CHUNK) {
+            0
+        } else if chunked {
+            MOST_BODY
+        } else {
+            self.content_length().unwrap_or(MOST_BODY)
+        };
+        expected.min(MOST_BODY).saturating_sub(self.body.len())
+    }
+
+    fn content_length(&self) -> Option<usize> {
+        core::str::from_utf8(self.field("content-length")?).ok()?.parse().ok()
+    }
+
+    /// Appends bytes of the body that came later; what goes past 4 KiB in all is dropped.
+    pub fn extend_body(&mut self, bytes: &[u8]) {
+        let room = MOST_BODY.saturating_sub(self.body.len());
+        let mut body = Vec::from(core::mem::take(&mut self.body));
+        body.extend(bytes.iter().take(room));
+        self.body = body.into();
+    }
 }
+
+/// The most of a refusal's body that is kept, in bytes.
+const MOST_BODY: usize = 4096;
+
+/// What ends a chunked body without trailers (RFC 9112 section 7.1).
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl From<HandshakeError> for OpeningFailure {
     fn from(error: HandshakeError) -> Self {

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::handshake::HandshakeError;
+
 /// An application's answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -13,6 +15,15 @@ pub enum Decision {
     Accept(Accept),
     /// Answer with HTTP and close: a refusal, or a page for whoever does not want a WebSocket.
     Respond(HttpResponse),
+    /// Refuse, with the status and the answer that belong to the error: such as 403 for what an
+    /// [`OriginPolicy`](crate::handshake::OriginPolicy) forbids.
+    Refuse(HandshakeError),
+}
+
+impl From<HandshakeError> for Decision {
+    fn from(error: HandshakeError) -> Self {
+        Self::Refuse(error)
+    }
 }
 
 impl From<Accept> for Decision {

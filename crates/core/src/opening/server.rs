@@ -113,6 +113,7 @@ impl ServerOpening {
         match decision {
             Decision::Accept(accept) => self.accept(accept),
             Decision::Respond(response) => Outcome::Refused(self.respond(&response)),
+            Decision::Refuse(error) => Outcome::Refused(self.refuse(error)),
         }
     }
 

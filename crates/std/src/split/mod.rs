@@ -20,15 +20,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use duologue_adapter::{
-    Clock, CloseCode, Endpoint, Error, MAX_SLICES, ReadyState, SendError, Timestamp, TransportStep,
-    WriteBatch,
+    Clock, CloseCode, Endpoint, Error, Failures, MAX_SLICES, ReadyState, SendError, Timestamp,
+    TransportStep, WriteBatch,
 };
 
 pub use read_half::ReadHalf;
 pub use write_half::WriteHalf;
 
 use crate::driver::{Driver, LAST_WORDS, would_block};
-use crate::failures::Failures;
 use crate::transport::TryClone;
 use crate::wire::{Progress, Wire};
 
@@ -56,6 +55,10 @@ struct State {
     dirty: bool,
     /// A message of the write half's is among it, which it will write itself.
     message_queued: bool,
+    /// A control frame may be among it. It goes out at once, and the messages before it with it,
+    /// whenever their writer wanted to flush: a fed message must not keep a pong back, nor the ping
+    /// that finds out a dead peer (RFC 6455 section 5.5.2: answered as soon as is practical).
+    control_queued: bool,
     /// Nothing can be written any more.
     write_broken: bool,
     failures: Failures,
@@ -79,7 +82,14 @@ pub(crate) fn halves<S: TryClone>(
     let write_broken = driver.write_broken;
     let (mut endpoint, failures) = driver.take_apart();
     let read = endpoint.take_read_buffer();
-    let state = State { endpoint, dirty: true, message_queued: false, write_broken, failures };
+    let state = State {
+        endpoint,
+        dirty: true,
+        message_queued: false,
+        control_queued: true,
+        write_broken,
+        failures,
+    };
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
         clock: writer.clock,
@@ -127,13 +137,7 @@ impl<S: TryClone> Shared<S> {
             state.message_queued = true;
             state.endpoint.has_room()
         };
-        if at_once || !has_room {
-            match self.flush() {
-                Err(error) if error.is_would_block() => {}
-                result => return result,
-            }
-        }
-        Ok(())
+        if at_once || !has_room { self.push() } else { Ok(()) }
     }
 
     /// The write half: begins the closing handshake.
@@ -141,8 +145,14 @@ impl<S: TryClone> Shared<S> {
         {
             let mut state = self.state();
             state.endpoint.close(code, reason, self.clock.now())?;
-            state.dirty = true;
+            state.control_due();
         }
+        self.push()
+    }
+
+    /// The write half: writes out; what a non-blocking transport does not take is queued, which is
+    /// as good.
+    fn push(&self) -> Result<(), Error> {
         match self.flush() {
             Err(error) if error.is_would_block() => Ok(()),
             result => result,
@@ -160,15 +170,17 @@ impl<S: TryClone> Shared<S> {
         }
     }
 
-    /// The read half: writes out what control frames wait, unless the write half does so, or has
-    /// queued messages that it is going to write. Whether all is out that is to be.
+    /// The read half: writes out what control frames wait, and what is queued before them, unless
+    /// the write half does so. Messages alone are left to the write half, which is going to write
+    /// them. Whether all is out that is to be.
     fn flush_control_frames(&self) -> bool {
         let mut until = None;
         loop {
             {
                 let state = self.state();
                 let open = state.endpoint.ready_state() == ReadyState::Open;
-                if !state.dirty || (open && state.message_queued) {
+                let messages_only = state.message_queued && !state.control_queued;
+                if !state.dirty || (open && messages_only) {
                     return true;
                 }
             }
@@ -217,6 +229,7 @@ impl<S: TryClone> Shared<S> {
     ) -> (TransportStep, Duration) {
         let mut state = self.state();
         state.dirty = false;
+        state.control_queued = false;
         if state.write_broken {
             let lost = state.endpoint.buffered_amount();
             state.endpoint.wrote(lost);
@@ -245,7 +258,7 @@ impl<S: TryClone> Shared<S> {
         until: Option<Timestamp>,
     ) -> Result<(), Error> {
         if until.is_some() && patience.is_zero() {
-            self.state().dirty = true;
+            self.state().control_due();
             return Err(would_block());
         }
         let started = self.clock.now();
@@ -265,7 +278,7 @@ impl<S: TryClone> Shared<S> {
             Ok(Progress::TimedOut) => {
                 state.endpoint.write_blocked(started);
                 if until.is_some() {
-                    state.dirty = true;
+                    state.control_due();
                     return Err(would_block());
                 }
                 let now = self.clock.now().max(started + patience);
@@ -278,7 +291,7 @@ impl<S: TryClone> Shared<S> {
             }
             Ok(Progress::WouldBlock) => {
                 state.endpoint.write_blocked(started);
-                state.dirty = true;
+                state.control_due();
                 Err(would_block())
             }
             Err(error) => {
@@ -299,8 +312,14 @@ impl State {
         if let Err(error) = self.endpoint.handle_timeout(now) {
             self.failures.protocol(error);
         }
-        self.dirty = true;
+        self.control_due();
         true
+    }
+
+    /// Something is queued, or left over, that does not wait for the write half to flush.
+    const fn control_due(&mut self) {
+        self.dirty = true;
+        self.control_queued = true;
     }
 }
 

@@ -182,17 +182,19 @@ impl<S: TryClone> ReadHalf<S> {
             match step {
                 Ok(Some(Step::Close)) => {
                     state.endpoint.restart_closing_timeout(self.wire.clock.now());
-                    state.dirty = true;
+                    state.control_due();
                 }
                 Ok(Some(step)) => {
-                    state.dirty |= matches!(step, Step::Ping(_));
+                    if matches!(step, Step::Ping(_)) {
+                        state.control_due();
+                    }
                     return Some(step);
                 }
                 Ok(None) => break,
                 Err(error) => {
                     state.failures.protocol(error);
                     state.endpoint.restart_closing_timeout(self.wire.clock.now());
-                    state.dirty = true;
+                    state.control_due();
                 }
             }
         }
@@ -216,7 +218,7 @@ impl<S: TryClone> ReadHalf<S> {
         match progress {
             Ok(Progress::Bytes(_)) => {
                 state.endpoint.receive_eof(now);
-                state.dirty = true;
+                state.control_due();
             }
             Ok(progress) => {
                 if !state.handle_deadline(now) && progress == Progress::WouldBlock {
@@ -229,7 +231,7 @@ impl<S: TryClone> ReadHalf<S> {
             Err(error) => {
                 state.failures.io(error);
                 state.endpoint.transport_failed(now);
-                state.dirty = true;
+                state.control_due();
             }
         }
         Ok(())
@@ -243,7 +245,8 @@ impl<S: TryClone> ReadHalf<S> {
         if self.outcome.is_some() {
             return Ok(None);
         }
-        let mut state = self.shared.state();
+        let mut guard = self.shared.state();
+        let state = &mut *guard;
         // The write half may be waiting for the peer in the middle of a message; this ends it.
         if state.endpoint.buffered_amount() == 0
             && state.endpoint.transport_step() == TransportStep::Close
@@ -259,9 +262,7 @@ impl<S: TryClone> ReadHalf<S> {
             was_clean: outcome.was_clean,
             failure: outcome.failure,
         });
-        let closed_by_peer =
-            self.outcome.as_ref().is_some_and(|outcome| outcome.status != CloseStatus::Abnormal);
-        state.failures.conclude(closed_by_peer).map(|()| None)
+        state.failures.conclude(outcome).map(|()| None)
     }
 }
 

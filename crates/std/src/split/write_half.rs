@@ -33,9 +33,9 @@ impl<S: TryClone> WriteHalf<S> {
     }
 
     /// Queues a message, which is written with the next [`flush`](Self::flush) or
-    /// [`send`](Self::send), or past the high-water mark. Unlike with
-    /// [`WebSocket::feed`](crate::WebSocket::feed), reading does not write it, and pongs wait
-    /// behind it: so flush in the end.
+    /// [`send`](Self::send), or past the high-water mark; or before that, if the read half has a
+    /// control frame to write. Unlike with [`WebSocket::feed`](crate::WebSocket::feed), reading
+    /// alone does not write it: so flush in the end.
     ///
     /// # Errors
     ///
@@ -70,6 +70,15 @@ impl<S: TryClone> WriteHalf<S> {
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
         self.shared.send(true, |endpoint| endpoint.send_prepared(message))
+    }
+
+    /// [`feed`](Self::feed) for a message that was framed once.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.shared.send(false, |endpoint| endpoint.send_prepared(message))
     }
 
     /// Sends the first fragment of a message whose length need not be known (RFC 6455 section 5.4).
