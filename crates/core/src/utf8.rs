@@ -40,6 +40,8 @@ impl Utf8Validator {
     #[inline]
     pub fn validate(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         let rest = if self.carried_length == 0 { bytes } else { self.complete(bytes)? };
+        #[cfg(feature = "simd")]
+        let rest = behind_whole(rest);
         match core::str::from_utf8(rest) {
             Ok(_) => Ok(()),
             Err(error) => self.carry(rest, &error),
@@ -103,6 +105,37 @@ impl Utf8Validator {
             }
         }
         Ok(bytes)
+    }
+}
+
+/// `bytes` as text, if they are UTF-8.
+#[inline]
+pub(crate) fn whole(bytes: &[u8]) -> Option<&str> {
+    #[cfg(feature = "simd")]
+    return crate::simd::text(bytes);
+    #[cfg(not(feature = "simd"))]
+    core::str::from_utf8(bytes).ok()
+}
+
+/// What is left of `bytes` behind all characters but one that is cut off at the end, if those are
+/// valid; otherwise `bytes`, for a closer look.
+#[cfg(feature = "simd")]
+#[inline]
+fn behind_whole(bytes: &[u8]) -> &[u8] {
+    // A character's first byte tells its length; it is among the last three bytes if it is cut off.
+    let cut = (1..=3).find_map(|back| {
+        let at = bytes.len().checked_sub(back)?;
+        let length = match bytes.get(at)? {
+            0xC0..0xE0 => 2,
+            0xE0..0xF0 => 3,
+            0xF0.. => 4,
+            _ => return None,
+        };
+        (length > back).then_some(at)
+    });
+    match bytes.split_at_checked(cut.unwrap_or(bytes.len())) {
+        Some((whole, rest)) if crate::simd::is_utf8(whole) => rest,
+        _ => bytes,
     }
 }
 

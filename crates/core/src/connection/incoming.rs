@@ -8,7 +8,7 @@ use crate::connection::event::{Chunk, Event};
 use crate::error::ProtocolError;
 use crate::frame::{FrameDecoder, FrameHeader, FrameRules, Masker};
 use crate::opcode::{MessageType, Opcode};
-use crate::utf8::Utf8Validator;
+use crate::utf8::{self, Utf8Validator};
 
 /// The receiving half of a connection: where in which frame of which message it is.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub(crate) struct Incoming {
     message: Option<Message>,
     utf8: Utf8Validator,
     claimed_rsv: u8,
+    /// Between messages, with nothing carried: what comes next may be a whole message.
+    at_rest: bool,
     max_message_length: u64,
     max_empty_fragments: u32,
     /// The control payload that is coming in pieces; after the peer's Close, its body.
@@ -60,6 +62,7 @@ impl Incoming {
             message: None,
             utf8: Utf8Validator::new(),
             claimed_rsv: 0,
+            at_rest: true,
             max_message_length: config.max_message_length,
             max_empty_fragments: config.max_empty_fragments,
             control: ControlBuffer::EMPTY,
@@ -85,9 +88,50 @@ impl Incoming {
         self.control.as_slice()
     }
 
-    /// Takes in `input` up to the end of the first event; returns the rest with it.
+    /// Looks whether `input` begins with a message in one frame that is at hand whole, as most are,
+    /// and keeps to every rule: then nothing need be noted. Otherwise nothing is touched.
     #[inline]
+    pub(crate) fn peek_whole(&self, input: &[u8], is_client: bool) -> Option<WholeMessage> {
+        let [first, second, behind @ ..] = input else {
+            return None;
+        };
+        let message_type = match *first {
+            FIN_TEXT => MessageType::Text,
+            FIN_BINARY => MessageType::Binary,
+            _ => return None,
+        };
+        let mask_bit = if is_client { 0 } else { MASK };
+        let (length, payload_at) = match *second ^ mask_bit {
+            short @ 0..=125 => (usize::from(short), 2),
+            126 => match behind.first_chunk::<2>().map(|length| u16::from_be_bytes(*length)) {
+                Some(medium @ 126..) => (usize::from(medium), 4),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let payload_at = if is_client { payload_at } else { payload_at + 4 };
+        let fits = length <= input.len().wrapping_sub(payload_at) && payload_at <= input.len();
+        // At rest, what the message may still take is all that a message may take.
+        let limit = self.rules.max_frame_length.min(self.rules.max_message_remainder);
+        (self.at_rest && fits && length as u64 <= limit).then_some(WholeMessage {
+            message_type,
+            payload_at,
+            length,
+        })
+    }
+
+    /// Takes in `input` up to the end of the first event; returns the rest with it.
     pub(crate) fn receive<'b>(
+        &mut self,
+        input: &'b mut [u8],
+    ) -> Result<(&'b mut [u8], Option<Event<'b>>), ProtocolError> {
+        let result = self.receive_frames(input);
+        self.at_rest =
+            self.frame.is_none() && self.message.is_none() && self.decoder.is_at_boundary();
+        result
+    }
+
+    fn receive_frames<'b>(
         &mut self,
         mut input: &'b mut [u8],
     ) -> Result<(&'b mut [u8], Option<Event<'b>>), ProtocolError> {
@@ -99,11 +143,6 @@ impl Incoming {
                         return Ok((&mut [], None));
                     };
                     input = mem::take(&mut input).get_mut(length..).unwrap_or_default();
-                    if let Some(message_type) = whole_message(&header)
-                        && header.payload_length <= input.len() as u64
-                    {
-                        return receive_whole(&header, message_type, input);
-                    }
                     self.begin(&header)?
                 }
             };
@@ -252,40 +291,59 @@ impl Incoming {
 
 const RSV1: u8 = 0x40;
 
-/// The type of the message that a frame is the whole of.
-#[inline]
-fn whole_message(header: &FrameHeader) -> Option<MessageType> {
-    match header.opcode {
-        Opcode::Text if header.fin => Some(MessageType::Text),
-        Opcode::Binary if header.fin => Some(MessageType::Binary),
-        _ => None,
-    }
+/// The first byte of a text, or a binary message, in one frame without an extension.
+const FIN_TEXT: u8 = 0x81;
+const FIN_BINARY: u8 = 0x82;
+
+/// The bit of the second byte that says that the payload is masked.
+const MASK: u8 = 0x80;
+
+/// Where a message in one frame lies in the input.
+#[derive(Clone, Copy)]
+pub(crate) struct WholeMessage {
+    message_type: MessageType,
+    payload_at: usize,
+    length: usize,
 }
 
-/// A message in one frame that is at hand as a whole, as most are: nothing need be noted.
-#[inline]
-fn receive_whole<'b>(
-    header: &FrameHeader,
-    message_type: MessageType,
-    input: &'b mut [u8],
-) -> Result<(&'b mut [u8], Option<Event<'b>>), ProtocolError> {
-    let length = usize::try_from(header.payload_length).unwrap_or(usize::MAX);
-    let Some((payload, rest)) = input.split_at_mut_checked(length) else {
-        return Ok((&mut [], None));
-    };
-    if let Some(masking_key) = header.masking_key {
-        Masker::new(masking_key).apply(payload);
+impl WholeMessage {
+    /// The bytes that its frame takes up.
+    #[inline]
+    pub(crate) const fn frame_length(self) -> usize {
+        self.payload_at.wrapping_add(self.length)
     }
-    let payload = &*payload;
-    let compressed = header.rsv & RSV1 != 0;
-    let is_text = message_type == MessageType::Text && !compressed;
-    let text = if is_text { Some(whole_text(payload)?) } else { None };
-    let chunk = Chunk { message_type, payload, text, first: true, last: true, compressed };
-    Ok((rest, Some(Event::Data(chunk))))
+
+    /// Takes it out of `input`, which [`Incoming::peek_whole`] has looked at.
+    #[inline]
+    pub(crate) fn take<'b>(
+        self,
+        input: &'b mut [u8],
+        is_client: bool,
+    ) -> Result<Event<'b>, ProtocolError> {
+        let (header, rest) = input.split_at_mut_checked(self.payload_at).unwrap_or_default();
+        let payload = rest.get_mut(..self.length).unwrap_or_default();
+        if !is_client && let Some(masking_key) = header.last_chunk::<4>() {
+            Masker::new(*masking_key).apply(payload);
+        }
+        let payload = &*payload;
+        let message_type = self.message_type;
+        let text = match message_type {
+            MessageType::Text => Some(whole_text(payload)?),
+            MessageType::Binary => None,
+        };
+        Ok(Event::Data(Chunk {
+            message_type,
+            payload,
+            text,
+            first: true,
+            last: true,
+            compressed: false,
+        }))
+    }
 }
 
 /// A text that comes whole is validated once, and handed out as what it is.
 #[inline]
 fn whole_text(payload: &[u8]) -> Result<&str, ProtocolError> {
-    core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)
+    utf8::whole(payload).ok_or(ProtocolError::InvalidUtf8)
 }

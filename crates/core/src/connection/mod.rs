@@ -135,6 +135,27 @@ impl<R: Role> Connection<R> {
         if !self.phase.reads_frames() {
             return Ok(Received { consumed: length, event: None });
         }
+        let is_client = self.role.is_client();
+        if let Some(whole) = self.incoming.peek_whole(input, is_client) {
+            return match whole.take(input, is_client) {
+                Ok(event) => Ok(Received { consumed: whole.frame_length(), event: Some(event) }),
+                Err(error) => {
+                    self.fault(error, now);
+                    Err(error)
+                }
+            };
+        }
+        self.receive_frames(input, now)
+    }
+
+    /// [`receive`](Self::receive) of whatever is not a message that is at hand whole.
+    #[inline(never)]
+    fn receive_frames<'b>(
+        &mut self,
+        input: &'b mut [u8],
+        now: Timestamp,
+    ) -> Result<Received<'b>, ProtocolError> {
+        let length = input.len();
         match self.incoming.receive(input) {
             Ok((rest, event)) => {
                 let consumed = length.wrapping_sub(rest.len());

@@ -19,6 +19,13 @@ impl FrameDecoder {
         Self { carried: [0; MAX_HEADER_LENGTH], carried_length: 0 }
     }
 
+    /// Whether nothing is carried.
+    #[must_use]
+    #[inline]
+    pub const fn is_at_boundary(&self) -> bool {
+        self.carried_length == 0
+    }
+
     /// Decodes a header from what was carried and the start of `input`.
     ///
     /// `Some` with the header and the number of bytes of `input` that it took, or `None` when the

@@ -175,27 +175,25 @@ impl FrameHeader {
     #[must_use]
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
-        let mut encoded = EncodedHeader { bytes: [0; MAX_HEADER_LENGTH], length: 0 };
-        let fin = if self.fin { FIN } else { 0 };
-        let mask = if self.masking_key.is_some() { MASK } else { 0 };
-        encoded.push([fin | (self.rsv & RSV) | self.opcode as u8]);
-        match self.payload_length {
+        let first = if self.fin { FIN } else { 0 } | (self.rsv & RSV) | self.opcode as u8;
+        let (mask, key) = match self.masking_key {
+            Some(key) => (MASK, u32::from_le_bytes(key)),
+            None => (0, 0),
+        };
+        // The bytes are put together in one word, the first of them lowest, and stored at once.
+        let (second, extended, key_at) = match self.payload_length {
             #[expect(clippy::cast_possible_truncation, reason = "the pattern bounds it")]
-            short @ 0..=125 => encoded.push([mask | short as u8]),
+            short @ 0..=125 => (short as u8, 0, 2),
             #[expect(clippy::cast_possible_truncation, reason = "the pattern bounds it")]
-            medium @ 126..=0xFFFF => {
-                encoded.push([mask | LENGTH_16]);
-                encoded.push((medium as u16).to_be_bytes());
-            }
-            long => {
-                encoded.push([mask | LENGTH_64]);
-                encoded.push((long & (u64::MAX >> 1)).to_be_bytes());
-            }
-        }
-        if let Some(key) = self.masking_key {
-            encoded.push(key);
-        }
-        encoded
+            medium @ 126..=0xFFFF => (LENGTH_16, u64::from((medium as u16).swap_bytes()), 4),
+            long => (LENGTH_64, (long & (u64::MAX >> 1)).swap_bytes(), 10),
+        };
+        let word = u128::from(first)
+            | u128::from(mask | second) << 8
+            | u128::from(extended) << 16
+            | u128::from(key) << (8 * key_at);
+        let length = if self.masking_key.is_some() { key_at + 4 } else { key_at };
+        EncodedHeader { bytes: word.to_le_bytes(), length }
     }
 }
 
@@ -232,7 +230,8 @@ fn judge_first_byte(first: u8, rules: &FrameRules) -> Result<Opcode, ProtocolErr
 /// A header as it stands on the wire: at most 14 bytes, on the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EncodedHeader {
-    bytes: [u8; MAX_HEADER_LENGTH],
+    /// The header, and zeros behind it.
+    bytes: [u8; 16],
     length: u8,
 }
 
@@ -244,16 +243,14 @@ impl EncodedHeader {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// Appends `N` bytes; the callers never exceed the longest form.
+    /// Appends the header to `target`.
+    #[cfg(feature = "alloc")]
     #[inline]
-    fn push<const N: usize>(&mut self, bytes: [u8; N]) {
-        let at = usize::from(self.length);
-        if let Some(place) = self.bytes.get_mut(at..).and_then(|b| b.first_chunk_mut::<N>()) {
-            *place = bytes;
-            #[expect(clippy::cast_possible_truncation, reason = "at most 14")]
-            let added = N as u8;
-            self.length = self.length.wrapping_add(added);
-        }
+    pub(crate) fn append_to(&self, target: &mut alloc::vec::Vec<u8>) {
+        let end = target.len().saturating_add(usize::from(self.length));
+        // Copying a number of bytes that is known beforehand takes no call.
+        target.extend_from_slice(&self.bytes);
+        target.truncate(end);
     }
 }
 

@@ -33,81 +33,140 @@ impl Masker {
     /// Masks the payload's next bytes in place.
     #[inline]
     pub fn apply(&mut self, data: &mut [u8]) {
-        let word = self.word();
-        let length = data.len();
-        let (blocks, tail) = data.as_chunks_mut::<16>();
-        for block in blocks {
-            *block = (u128::from_ne_bytes(*block) ^ word).to_ne_bytes();
-        }
-        let key = self.key;
-        let (quads, rest) = tail.as_chunks_mut::<4>();
-        for quad in quads {
-            *quad = (u32::from_ne_bytes(*quad) ^ u32::from_ne_bytes(key)).to_ne_bytes();
-        }
-        for (byte, key) in rest.iter_mut().zip(key) {
-            *byte ^= key;
-        }
-        self.advance(length);
+        mask(data, self.key);
+        self.key = turned(self.key, data.len());
     }
 
-    /// Masks the payload's next bytes from `source` into `target`, in one pass.
+    /// Masks the payload's next bytes from `source` into `target`.
     ///
     /// As many bytes as the shorter of the two holds; their number is returned.
-    #[inline]
     pub fn apply_to(&mut self, source: &[u8], target: &mut [u8]) -> usize {
         let length = source.len().min(target.len());
-        let word = self.word();
-        let (source, _) = source.split_at_checked(length).unwrap_or_default();
-        let (target, _) = target.split_at_mut_checked(length).unwrap_or_default();
-        let (from, from_tail) = source.as_chunks::<16>();
-        let (to, to_tail) = target.as_chunks_mut::<16>();
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = (u128::from_ne_bytes(*from) ^ word).to_ne_bytes();
+        let sources = source.get(..length).unwrap_or_default().chunks(PIECE);
+        for (from, to) in sources.zip(target.chunks_mut(PIECE)) {
+            let to = to.get_mut(..from.len()).unwrap_or_default();
+            to.copy_from_slice(from);
+            self.apply(to);
         }
-        for ((to, from), key) in to_tail.iter_mut().zip(from_tail).zip(word.to_ne_bytes()) {
-            *to = from ^ key;
-        }
-        self.advance(length);
         length
     }
 
-    /// Masks the payload's next bytes from `source` onto the end of `target`, in one pass.
+    /// Masks the payload's next bytes from `source` onto the end of `target`.
     #[cfg(feature = "alloc")]
     pub fn append_to(&mut self, source: &[u8], target: &mut alloc::vec::Vec<u8>) {
-        target.reserve(source.len());
-        let word = self.word();
-        let (blocks, tail) = source.as_chunks::<64>();
-        for block in blocks {
-            let mut masked = *block;
-            let (words, _) = masked.as_chunks_mut::<16>();
-            for w in words {
-                *w = (u128::from_ne_bytes(*w) ^ word).to_ne_bytes();
-            }
-            target.extend_from_slice(&masked);
+        #[cfg(feature = "simd")]
+        if (4..=PIECE).contains(&source.len()) {
+            crate::simd::append_masked(source, target, self.key);
+            self.key = turned(self.key, source.len());
+            return;
         }
-        let mut masked = [0; 64];
-        let length = self.apply_to(tail, &mut masked);
-        target.extend_from_slice(masked.get(..length).unwrap_or_default());
+        if source.len() > PIECE {
+            target.reserve(source.len());
+        }
+        let (mut piece, mut rest) = source.split_at_checked(PIECE).unwrap_or((source, &[]));
+        loop {
+            let end = target.len();
+            target.extend_from_slice(piece);
+            self.apply(target.get_mut(end..).unwrap_or_default());
+            if rest.is_empty() {
+                return;
+            }
+            (piece, rest) = rest.split_at_checked(PIECE).unwrap_or((rest, &[]));
+        }
     }
+}
 
-    /// The key four times over, in memory order.
-    #[inline]
-    fn word(self) -> u128 {
-        let [a, b, c, d] = self.key;
-        u128::from_ne_bytes([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d])
-    }
+/// What is copied in one piece before it is masked, in bytes: it is still in the first-level cache
+/// then, where masking costs next to nothing.
+const PIECE: usize = 4096;
 
-    /// Turns the key past `length` bytes.
-    #[inline]
-    fn advance(&mut self, length: usize) {
-        let turn = match length % 4 {
-            0 => 0,
-            1 => 8,
-            2 => 16,
-            _ => 24,
-        };
-        self.key = u32::from_le_bytes(self.key).rotate_right(turn).to_le_bytes();
+/// `key`, turned past `length` bytes.
+#[inline]
+pub(crate) fn turned(key: [u8; 4], length: usize) -> [u8; 4] {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
+    let bits = (length % 4) as u32 * 8;
+    u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
+}
+
+/// Masks `data`, `key` first.
+///
+/// Each length is covered by words of one size, the last of which overlaps the one before it: all
+/// of them are loaded before any is stored where they overlap.
+#[inline]
+fn mask(data: &mut [u8], key: [u8; 4]) {
+    match data.len() {
+        0..4 => {
+            for (byte, key) in data.iter_mut().zip(key) {
+                *byte ^= key;
+            }
+        }
+        4..8 => mask_two::<4>(data, key),
+        8..16 => mask_two::<8>(data, key),
+        16..=32 => mask_two::<16>(data, key),
+        #[cfg(feature = "simd")]
+        WIDE.. if crate::simd::mask(data, key) => {}
+        _ => mask_many(data, key),
     }
+}
+
+/// From this length on wider words are worth asking for.
+#[cfg(feature = "simd")]
+const WIDE: usize = 128;
+
+/// Masks the first and the last `N` bytes of `data`, which are all that there are.
+#[inline]
+fn mask_two<const N: usize>(data: &mut [u8], key: [u8; 4]) {
+    let last_key = turned(key, data.len());
+    if let (Some(&first), Some(&last)) = (data.first_chunk::<N>(), data.last_chunk::<N>()) {
+        if let Some(place) = data.first_chunk_mut::<N>() {
+            *place = xor(first, key);
+        }
+        if let Some(place) = data.last_chunk_mut::<N>() {
+            *place = xor(last, last_key);
+        }
+    }
+}
+
+/// Masks 16 bytes or more.
+pub(crate) fn mask_many(data: &mut [u8], key: [u8; 4]) {
+    mask_words::<16>(data, key);
+}
+
+/// Masks `N` bytes or more: all words of `N` bytes, and the last `N` bytes, which overlap them.
+#[inline]
+fn mask_words<const N: usize>(data: &mut [u8], key: [u8; 4]) {
+    let last_key = turned(key, data.len());
+    let last = data.last_chunk::<N>().copied();
+    let (words, _) = data.as_chunks_mut::<N>();
+    for word in words {
+        *word = xor(*word, key);
+    }
+    if let (Some(place), Some(last)) = (data.last_chunk_mut::<N>(), last) {
+        *place = xor(last, last_key);
+    }
+}
+
+/// Masks `2 * N` bytes or more: the first `N` bytes, and from the first address on that is a multiple
+/// of `N`, which may lie inside them, as [`mask_words`].
+#[cfg(feature = "simd")]
+#[inline]
+pub(crate) fn mask_aligned<const N: usize>(data: &mut [u8], key: [u8; 4]) {
+    let skipped = data.as_ptr().align_offset(N).min(N);
+    let first = data.first_chunk::<N>().copied();
+    mask_words::<N>(data.get_mut(skipped..).unwrap_or_default(), turned(key, skipped));
+    if let (Some(place), Some(first)) = (data.first_chunk_mut::<N>(), first) {
+        *place = xor(first, key);
+    }
+}
+
+/// `word`, whose length is a multiple of 4, with `key` over it.
+#[inline]
+pub(crate) fn xor<const N: usize>(mut word: [u8; N], key: [u8; 4]) -> [u8; N] {
+    let (quads, _) = word.as_chunks_mut::<4>();
+    for quad in quads {
+        *quad = (u32::from_ne_bytes(*quad) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    word
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod decoder;
 mod header;
-mod mask;
+pub(crate) mod mask;
 
 pub use decoder::FrameDecoder;
 pub use header::{Decoded, EncodedHeader, FrameHeader, FrameRules, MAX_HEADER_LENGTH};

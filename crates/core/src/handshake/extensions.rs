@@ -3,6 +3,7 @@
 use crate::handshake::HandshakeError;
 use crate::handshake::field::{Field, is_token_byte};
 use crate::handshake::response::Writer;
+use crate::utf8;
 
 /// The extensions that this end is willing to use. So far there is none to be willing about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,7 +205,7 @@ impl<'b> Scanner<'b> {
         let end = self.rest.iter().position(|byte| !is_token_byte(*byte));
         let (token, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len()))?;
         self.rest = rest;
-        if token.is_empty() { None } else { core::str::from_utf8(token).ok() }
+        if token.is_empty() { None } else { utf8::whole(token) }
     }
 
     /// The inside of a quoted string, whose content must be a token; its opening quote is eaten.

@@ -23,6 +23,21 @@ impl HeadLimits {
         Self { max_bytes: 16 * 1024, max_fields: MOST_FIELDS, max_line: 8 * 1024 };
 }
 
+impl HeadLimits {
+    /// Whether `head`, which is well-formed, is so short that no limit on bytes can be broken, and
+    /// its lines are ended by nothing but CRLF.
+    pub(crate) fn plainly_allow(&self, head: &[u8]) -> bool {
+        let before = head.iter();
+        let ends = head.iter().skip(1);
+        head.len() <= self.max_line.min(self.max_bytes)
+            && head.first().is_some_and(|byte| is_token_byte(*byte))
+            // Without a branch on each byte, which the compiler makes into a few wide words.
+            && !ends.zip(before).fold(false, |bare, (byte, before)| {
+                bare | ((*byte == b'\n') & (*before != b'\r'))
+            })
+    }
+}
+
 impl Default for HeadLimits {
     fn default() -> Self {
         Self::DEFAULT
@@ -47,6 +62,11 @@ pub(crate) struct HeadScanner {
 impl HeadScanner {
     pub(crate) const fn new(limits: HeadLimits) -> Self {
         Self { limits, scanned: 0, line_start: 0, lines: 0 }
+    }
+
+    /// The limits, if nothing has been looked at yet.
+    pub(crate) fn limits_at_start(&self) -> Option<&HeadLimits> {
+        (self.scanned == 0).then_some(&self.limits)
     }
 
     /// Looks at what is new in `bytes`, which holds everything received so far; the head's length,

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use crate::handshake::HandshakeError;
 use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions};
 use crate::handshake::field::{Field, is_host, is_token, trim};
-use crate::handshake::head::{Fields, MOST_FIELDS};
+use crate::handshake::head::{Fields, HeadLimits, MOST_FIELDS};
 use crate::handshake::key::{AcceptKey, is_valid_key};
 use crate::handshake::response::{Acceptance, WriteError, write_switching_protocols};
 
@@ -36,12 +36,33 @@ impl<'b> Request<'b> {
         let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, &mut fields) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Err(httparse::Error::Version) if names_version(head) => {
-                return Err(HandshakeError::UnsupportedHttpVersion);
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {
+                Self::judge(head, &parsed)
             }
-            _ => return Err(HandshakeError::Malformed),
+            Err(httparse::Error::Version) if names_version(head) => {
+                Err(HandshakeError::UnsupportedHttpVersion)
+            }
+            _ => Err(HandshakeError::Malformed),
         }
+    }
+
+    /// Parses a head that stands whole at the start of `bytes`, as most do at the first look, and of
+    /// which it is plain that it keeps to `limits`: the verdict is that of [`parse`](Self::parse).
+    /// `None` if it takes a closer look.
+    pub(crate) fn parse_plain(
+        bytes: &'b [u8],
+        limits: &HeadLimits,
+    ) -> Option<Result<Self, HandshakeError>> {
+        let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut parsed = httparse::Request::new(&mut []);
+        let status = parsed.parse_with_uninit_headers(bytes, &mut fields).ok()?;
+        let httparse::Status::Complete(length) = status else { return None };
+        let head = bytes.get(..length)?;
+        (limits.plainly_allow(head) && parsed.headers.len() <= limits.max_fields)
+            .then(|| Self::judge(head, &parsed))
+    }
+
+    fn judge(head: &'b [u8], parsed: &httparse::Request<'_, 'b>) -> Result<Self, HandshakeError> {
         let (Some(method), Some(target), Some(minor)) =
             (parsed.method, parsed.path, parsed.version)
         else {

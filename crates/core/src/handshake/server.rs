@@ -48,6 +48,11 @@ impl ServerHandshake {
     /// What is wrong with it as HTTP. Answer with [`HandshakeError::response`], read nothing more,
     /// and close.
     pub fn receive<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<Request<'b>>, HandshakeError> {
+        if let Some(limits) = self.scanner.limits_at_start()
+            && let Some(verdict) = Request::parse_plain(bytes, limits)
+        {
+            return verdict.map(Some);
+        }
         match self.scanner.scan(bytes)? {
             None => Ok(None),
             Some(length) => Request::parse(bytes.get(..length).unwrap_or_default()).map(Some),

@@ -291,7 +291,7 @@ impl<R: Role> Endpoint<R> {
         let message_type = message.message_type();
         let payload = message.into_payload();
         let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
-        self.write.append(|out| out.extend_from_slice(frame.header.as_slice()));
+        self.write.append(|out| frame.header.append_to(out));
         self.write.share(payload);
         Ok(())
     }
@@ -541,7 +541,7 @@ impl<R: Role> Endpoint<R> {
     #[inline]
     fn append_frame(&mut self, frame: OutgoingFrame, payload: &[u8]) {
         self.write.append(|out| {
-            out.extend_from_slice(frame.header.as_slice());
+            frame.header.append_to(out);
             match frame.masker {
                 Some(mut masker) => masker.append_to(payload, out),
                 None => out.extend_from_slice(payload),

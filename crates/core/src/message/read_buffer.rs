@@ -8,6 +8,7 @@ use crate::message::types::{Message, MessageRef, Utf8Bytes};
 use crate::opcode::MessageType;
 use crate::role::Role;
 use crate::time::Timestamp;
+use crate::utf8;
 
 /// How many bytes one read asks for, about: as many as stay in a first-level cache.
 pub const READ_SIZE: usize = 16 * 1024;
@@ -150,9 +151,7 @@ impl ReadBuffer {
 
     /// Whether what has been gathered is UTF-8 by itself.
     fn is_text(&self) -> bool {
-        self.buffer
-            .get(self.start..self.end)
-            .is_some_and(|payload| core::str::from_utf8(payload).is_ok())
+        self.buffer.get(self.start..self.end).is_some_and(|payload| utf8::whole(payload).is_some())
     }
 
     /// Joins the `length` bytes before `parsed` to the message.
@@ -220,7 +219,7 @@ impl ReadBuffer {
         let payload = self.split_off_message();
         match lent.message_type {
             MessageType::Binary => Some(Message::Binary(payload)),
-            // Without `unsafe` the text is checked once more; it is known to be valid.
+            // The text is known to be valid; the type that says so checks it once more.
             MessageType::Text => Utf8Bytes::try_from(payload).ok().map(Message::Text),
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::opcode::MessageType;
-use crate::utf8::InvalidUtf8;
+use crate::utf8::{self, InvalidUtf8};
 
 /// Text in a [`Bytes`]: cheap to clone and to slice off, and always UTF-8.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +59,9 @@ impl TryFrom<Bytes> for Utf8Bytes {
     type Error = InvalidUtf8;
 
     fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
+        #[cfg(feature = "simd")]
+        return crate::simd::owned_text(bytes).map(Self).ok_or(InvalidUtf8);
+        #[cfg(not(feature = "simd"))]
         ByteString::try_from(bytes).map(Self).map_err(|_| InvalidUtf8)
     }
 }
@@ -236,11 +239,11 @@ impl<'a> MessageRef<'a> {
         self.payload
     }
 
-    /// The text of a text message. Without `unsafe` the slice is checked once more.
+    /// The text of a text message. The slice is checked once more.
     #[must_use]
     pub fn text(&self) -> Option<&'a str> {
         match self.message_type {
-            MessageType::Text => core::str::from_utf8(self.payload).ok(),
+            MessageType::Text => utf8::whole(self.payload),
             MessageType::Binary => None,
         }
     }

@@ -1,0 +1,225 @@
+//! The only unsafe code of the crate: wider instructions, chosen at run time by asking the processor,
+//! and texts that are not checked a second time.
+//!
+//! Each function gives what the scalar code beside it gives, which is the oracle of its tests.
+#![allow(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+use core::mem::MaybeUninit;
+
+#[cfg(feature = "alloc")]
+use crate::frame::mask::{turned, xor};
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod x86 {
+    cpufeatures::new!(avx2, "avx2");
+
+    /// As [`mask_many`](crate::frame::mask::mask_many), in words of 32 bytes. Returns whether it
+    /// could.
+    #[inline]
+    pub(crate) fn mask(data: &mut [u8], key: [u8; 4]) -> bool {
+        let supported = avx2::get();
+        if supported {
+            // SAFETY: the processor has AVX2, which is all that the function asks for.
+            unsafe { mask_avx2(data, key) };
+        }
+        supported
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn mask_avx2(data: &mut [u8], key: [u8; 4]) {
+        crate::frame::mask::mask_aligned::<32>(data, key);
+    }
+
+    /// Whether `bytes` are UTF-8; `None` if it cannot tell faster than the standard library.
+    #[inline]
+    pub(crate) fn is_utf8(bytes: &[u8]) -> Option<bool> {
+        avx2::get().then(|| {
+            // SAFETY: the processor has AVX2, which is all that the function asks for.
+            unsafe { simdutf8::basic::imp::x86::avx2::validate_utf8(bytes).is_ok() }
+        })
+    }
+}
+
+/// As [`mask_many`](crate::frame::mask::mask_many), in the widest words there are. Returns whether
+/// there are any wider ones.
+#[inline]
+pub(crate) fn mask(data: &mut [u8], key: [u8; 4]) -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return x86::mask(data, key);
+    // Elsewhere the compiler vectorises for the target as well as this would.
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    {
+        let _ = (data, key);
+        false
+    }
+}
+
+/// Appends `source`, which is 4 bytes long at least, to `target` with `key` over it, in one pass.
+#[cfg(feature = "alloc")]
+#[inline]
+pub(crate) fn append_masked(source: &[u8], target: &mut alloc::vec::Vec<u8>, key: [u8; 4]) {
+    target.reserve(source.len());
+    let room = target.spare_capacity_mut().get_mut(..source.len()).unwrap_or_default();
+    let written = match source.len() {
+        0..4 => false,
+        4..8 => write_words::<4>(source, room, key),
+        8..16 => write_words::<8>(source, room, key),
+        16..64 => write_words::<16>(source, room, key),
+        _ => write_words::<32>(source, room, key),
+    };
+    if written {
+        // SAFETY: `write_words` has written to all of `room`, which is as long as `source` and
+        // follows the bytes that `target` holds.
+        unsafe { target.set_len(target.len().saturating_add(source.len())) };
+    }
+}
+
+/// Writes `source` with `key` over it to all of `room`, which is as long: in words of `N` bytes, and
+/// one at the end that overlaps the last of them. Returns whether there are `N` bytes at all;
+/// otherwise nothing is written.
+#[cfg(feature = "alloc")]
+#[inline]
+fn write_words<const N: usize>(source: &[u8], room: &mut [MaybeUninit<u8>], key: [u8; 4]) -> bool {
+    let (Some(last), true) = (source.last_chunk::<N>(), source.len() == room.len()) else {
+        return false;
+    };
+    let last = xor(*last, turned(key, source.len()));
+    let (words, _) = source.as_chunks::<N>();
+    let (places, _) = room.as_chunks_mut::<N>();
+    for (place, word) in places.iter_mut().zip(words) {
+        place.write_copy_of_slice(&xor(*word, key));
+    }
+    if let Some(place) = room.last_chunk_mut::<N>() {
+        place.write_copy_of_slice(&last);
+    }
+    true
+}
+
+/// From this length on the vectorised validation is faster than looking for ASCII first.
+const LONG: usize = 256;
+
+/// Whether `bytes` are UTF-8.
+#[inline]
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    if bytes.len() < LONG {
+        return is_ascii(bytes) || core::str::from_utf8(bytes).is_ok();
+    }
+    is_long_utf8(bytes)
+}
+
+/// Whether all of `bytes` are below 0x80; short ones are looked at in words that overlap.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let (words, _) = bytes.as_chunks::<16>();
+        let high = |seen, word: &[u8; 16]| seen | u128::from_ne_bytes(*word);
+        words.iter().fold(high(0, last), high) & u128::from_ne_bytes([0x80; 16]) == 0
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let seen = u64::from_ne_bytes(*first) | u64::from_ne_bytes(*last);
+        seen & u64::from_ne_bytes([0x80; 8]) == 0
+    } else {
+        bytes.iter().fold(0, |seen, byte| seen | byte) < 0x80
+    }
+}
+
+fn is_long_utf8(bytes: &[u8]) -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if let Some(verdict) = x86::is_utf8(bytes) {
+        return verdict;
+    }
+    simdutf8::basic::from_utf8(bytes).is_ok()
+}
+
+/// `bytes` as text, if they are UTF-8.
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
+    // SAFETY: they have just been found to be UTF-8.
+    is_utf8(bytes).then(|| unsafe { core::str::from_utf8_unchecked(bytes) })
+}
+
+/// `bytes` as text, if they are UTF-8.
+#[cfg(feature = "alloc")]
+#[inline]
+pub(crate) fn owned_text(bytes: bytes::Bytes) -> Option<bytestring::ByteString> {
+    // SAFETY: they have just been found to be UTF-8.
+    is_utf8(&bytes).then(|| unsafe { bytestring::ByteString::from_bytes_unchecked(bytes) })
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn masking_agrees_with_the_scalar_code_at_every_length_and_alignment() {
+        let key = [0x37, 0xFA, 0x21, 0x3D];
+        let data: Vec<u8> = (0..=255_u8).cycle().take(600).collect();
+        for start in 0..33 {
+            for end in (start + 64)..data.len() {
+                let (mut wide, mut scalar) = (data.clone(), data.clone());
+                if mask(&mut wide[start..end], key) {
+                    crate::frame::mask::mask_many(&mut scalar[start..end], key);
+                    assert_eq!(wide, scalar, "{start}..{end}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_byte_that_is_not_ascii_is_seen_wherever_it_stands() {
+        for length in 0..100 {
+            let mut bytes = std::vec![b'x'; length];
+            assert!(is_ascii(&bytes));
+            for at in 0..length {
+                bytes[at] = 0x80;
+                assert!(!is_ascii(&bytes), "{length} {at}");
+                bytes[at] = b'x';
+            }
+        }
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn masking_while_appending_agrees_with_the_scalar_code_at_every_length() {
+        let key = [0x37, 0xFA, 0x21, 0x3D];
+        for length in 4..300 {
+            let source: Vec<u8> = (0..=255).cycle().take(length).collect();
+            let mut expected = source.clone();
+            for (at, byte) in expected.iter_mut().enumerate() {
+                *byte ^= key[at % 4];
+            }
+            let mut target = std::vec![1, 2, 3];
+            append_masked(&source, &mut target, key);
+            assert_eq!(target[..3], [1, 2, 3]);
+            assert_eq!(target[3..], expected, "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn validation_agrees_with_the_standard_library(
+            text in ".{0,400}",
+            spoiled in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = text.into_bytes();
+            bytes.truncate(cut.index(bytes.len() + 1));
+            if let Some((at, byte)) = spoiled.filter(|_| !bytes.is_empty()) {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let expected = core::str::from_utf8(&bytes).ok();
+            prop_assert_eq!(super::text(&bytes), expected);
+            prop_assert_eq!(is_long_utf8(&bytes), expected.is_some());
+            #[cfg(feature = "alloc")]
+            {
+                let owned = owned_text(bytes.clone().into());
+                prop_assert_eq!(owned.as_deref(), expected);
+            }
+        }
+    }
+}
