@@ -3,6 +3,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use duologue_benches::memory::handshake::REQUEST;
 use duologue_core::frame::{FrameHeader, Masker};
 use duologue_core::handshake::{Acceptance, HeadLimits, NegotiatedExtensions, ServerHandshake};
 use duologue_core::{Client, Config, Connection, Endpoint, MessageType, Server, Timestamp};
@@ -110,15 +111,6 @@ fn send_as_client(bencher: Bencher<'_, '_>, size: usize) {
         endpoint.wrote(endpoint.buffered_amount());
     });
 }
-
-/// About what a browser sends.
-const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: localhost:9001\r\nConnection: Upgrade\r\n\
-    Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) \
-    AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\n\
-    Origin: http://localhost:9001\r\nSec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, \
-    br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\nSec-WebSocket-Key: \
-    dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate; \
-    client_max_window_bits\r\n\r\n";
 
 #[divan::bench]
 fn server_handshake() -> usize {

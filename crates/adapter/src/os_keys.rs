@@ -1,17 +1,53 @@
 //! Unpredictable bytes (RFC 6455 sections 4.1, 5.3 and 10.3).
 
+use std::cell::RefCell;
+
 use duologue_core::MaskingKeySource;
+use rand::Rng;
 
 /// Masking keys from strong entropy: a cryptographically secure generator of the thread's own,
 /// which the operating system seeds and re-seeds. A call to the operating system for each frame
-/// would cost more than the frame.
+/// would cost more than the frame; a call of the generator for each costs as much as a short one,
+/// so the thread draws a few hundred keys at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct OsKeys;
 
 impl MaskingKeySource for OsKeys {
     #[inline]
     fn next_masking_key(&mut self) -> [u8; 4] {
-        rand::random()
+        // A thread that is ending has no store any more.
+        STORE.try_with(|store| store.borrow_mut().next()).unwrap_or_else(|_| rand::random())
+    }
+}
+
+thread_local! {
+    static STORE: RefCell<Store> = const { RefCell::new(Store { keys: [[0; 4]; KEYS_AT_ONCE], left: 0 }) };
+}
+
+/// How many keys are drawn at once.
+const KEYS_AT_ONCE: usize = 256;
+
+/// Keys drawn and not used yet: the first `left`.
+struct Store {
+    keys: [[u8; 4]; KEYS_AT_ONCE],
+    left: usize,
+}
+
+impl Store {
+    #[inline]
+    fn next(&mut self) -> [u8; 4] {
+        if self.left == 0 {
+            self.draw();
+        }
+        self.left = self.left.wrapping_sub(1);
+        // A key is used once.
+        self.keys.get_mut(self.left).map(std::mem::take).unwrap_or_default()
+    }
+
+    #[cold]
+    fn draw(&mut self) {
+        rand::rng().fill_bytes(self.keys.as_flattened_mut());
+        self.left = KEYS_AT_ONCE;
     }
 }
 

@@ -394,14 +394,16 @@ fn tells_of_an_error(status: CloseStatus, ours: Option<CloseCode>) -> bool {
     }
 }
 
-async fn signal(signals: &mut Option<Signals>) {
+/// Waits for a signal; forever, if none can be caught.
+pub(crate) async fn signal(signals: &mut Option<Signals>) {
     match signals {
         Some(signals) => signals.next().await,
         None => pending().await,
     }
 }
 
-fn why_not_connected(error: &Error) -> String {
+/// Why there is no connection, in words for a person.
+pub(crate) fn why_not_connected(error: &Error) -> String {
     match error {
         Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
             "the connection was refused; is the server running?".into()

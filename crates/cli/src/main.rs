@@ -1,6 +1,7 @@
 //! `duologue`: WebSocket from the command line.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod connect;
 mod hex;
 mod serve;
@@ -26,6 +27,8 @@ enum Command {
     Serve(serve::Options),
     /// Talk to a server: lines go out, messages come in.
     Connect(connect::Options),
+    /// Put a load on an echo server, and tell how fast it answers.
+    Bench(bench::Options),
 }
 
 const EXIT_STATUS: &str = "\
@@ -34,7 +37,7 @@ Exit status:
   1  there was no connection to be had, or nothing to listen on
   2  wrong arguments, input that cannot be sent or output that cannot be written
   3  a connection ended otherwise than by a closing handshake, or the peer closed it with a code
-     that tells of an error";
+     that tells of an error, or what came back to `bench` was not what was sent";
 
 /// No connection was to be had, or nothing to listen on.
 const NOT_CONNECTED: u8 = 1;
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
     let code = match cli.command {
         Command::Serve(options) => runtime.block_on(serve::run(options)),
         Command::Connect(options) => runtime.block_on(connect::run(options)),
+        Command::Bench(options) => runtime.block_on(bench::run(options)),
     };
     // A thread may still wait for the terminal.
     runtime.shutdown_background();

@@ -12,12 +12,36 @@ use crate::frame::mask::{turned, xor};
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod x86 {
-    cpufeatures::new!(avx2, "avx2");
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::{
+        __m256i, __m512i, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_storeu_si256,
+        _mm256_xor_si256, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
+        _mm512_xor_si512,
+    };
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::{
+        __m256i, __m512i, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_storeu_si256,
+        _mm256_xor_si256, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
+        _mm512_xor_si512,
+    };
 
-    /// As [`mask_many`](crate::frame::mask::mask_many), in words of 32 bytes. Returns whether it
-    /// could.
+    use crate::frame::mask::turned;
+
+    cpufeatures::new!(avx2, "avx2");
+    cpufeatures::new!(avx512, "avx512f");
+
+    /// From this length on the widest words pay.
+    const WIDEST: usize = 512;
+
+    /// As [`mask_many`](crate::frame::mask::mask_many), in words of 32 or 64 bytes. Returns whether
+    /// it could.
     #[inline]
     pub(crate) fn mask(data: &mut [u8], key: [u8; 4]) -> bool {
+        if data.len() >= WIDEST && avx512::get() {
+            // SAFETY: the processor has AVX-512 F, which is all that the function asks for.
+            unsafe { mask_avx512(data, key) };
+            return true;
+        }
         let supported = avx2::get();
         if supported {
             // SAFETY: the processor has AVX2, which is all that the function asks for.
@@ -26,10 +50,71 @@ mod x86 {
         supported
     }
 
-    #[target_feature(enable = "avx2")]
-    fn mask_avx2(data: &mut [u8], key: [u8; 4]) {
-        crate::frame::mask::mask_aligned::<32>(data, key);
+    /// Defines a function that masks data of twice the width of a word or more: the first bytes; from
+    /// the first address on that is a multiple of the width, which may lie inside them, all words;
+    /// and the last bytes, which overlap them. (Left to itself, the compiler gathers and scatters.)
+    macro_rules! mask_in_words {
+        ($name:ident, $feature:literal, $word:ty, $width:literal, $load:ident, $store:ident,
+         $xor:ident, $repeat:ident) => {
+            #[target_feature(enable = $feature)]
+            fn $name(data: &mut [u8], key: [u8; 4]) {
+                let xor = |bytes: &mut [u8; $width], key: $word| {
+                    let place = bytes.as_mut_ptr().cast::<$word>();
+                    // SAFETY: the word is as long as `bytes`, and need not be aligned.
+                    unsafe { $store(place, $xor($load(place), key)) };
+                };
+                let repeated = |key: [u8; 4]| $repeat(i32::from_ne_bytes(key));
+
+                let last_key = repeated(turned(key, data.len()));
+                let skipped = data.as_ptr().align_offset($width).min($width);
+                let (first, last) =
+                    (data.first_chunk::<$width>().copied(), data.last_chunk::<$width>().copied());
+                let aligned_key = repeated(turned(key, skipped));
+                let (words, _) =
+                    data.get_mut(skipped..).unwrap_or_default().as_chunks_mut::<$width>();
+                let (fours, rest) = words.as_chunks_mut::<4>();
+                for [a, b, c, d] in fours {
+                    xor(a, aligned_key);
+                    xor(b, aligned_key);
+                    xor(c, aligned_key);
+                    xor(d, aligned_key);
+                }
+                for word in rest {
+                    xor(word, aligned_key);
+                }
+                if let (Some(place), Some(mut last)) = (data.last_chunk_mut::<$width>(), last) {
+                    xor(&mut last, last_key);
+                    *place = last;
+                }
+                if let (Some(place), Some(mut first)) = (data.first_chunk_mut::<$width>(), first) {
+                    xor(&mut first, repeated(key));
+                    *place = first;
+                }
+            }
+        };
     }
+
+    mask_in_words!(
+        mask_avx2,
+        "avx2",
+        __m256i,
+        32,
+        _mm256_loadu_si256,
+        _mm256_storeu_si256,
+        _mm256_xor_si256,
+        _mm256_set1_epi32
+    );
+
+    mask_in_words!(
+        mask_avx512,
+        "avx512f",
+        __m512i,
+        64,
+        _mm512_loadu_si512,
+        _mm512_storeu_si512,
+        _mm512_xor_si512,
+        _mm512_set1_epi32
+    );
 
     /// Whether `bytes` are UTF-8; `None` if it cannot tell faster than the standard library.
     #[inline]
@@ -96,16 +181,22 @@ fn write_words<const N: usize>(source: &[u8], room: &mut [MaybeUninit<u8>], key:
     true
 }
 
-/// From this length on the vectorised validation is faster than looking for ASCII first.
-const LONG: usize = 256;
+/// The least that the vectorised validation takes in one step.
+const LONG: usize = 64;
+
+/// Below this length it is worth looking for ASCII first.
+const ASCII_FIRST: usize = 256;
 
 /// Whether `bytes` are UTF-8.
 #[inline]
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
-    if bytes.len() < LONG {
-        return is_ascii(bytes) || core::str::from_utf8(bytes).is_ok();
+    if bytes.len() < ASCII_FIRST && is_ascii(bytes) {
+        true
+    } else if bytes.len() < LONG {
+        core::str::from_utf8(bytes).is_ok()
+    } else {
+        is_long_utf8(bytes)
     }
-    is_long_utf8(bytes)
 }
 
 /// Whether all of `bytes` are below 0x80; short ones are looked at in words that overlap.
@@ -157,8 +248,8 @@ mod tests {
     #[test]
     fn masking_agrees_with_the_scalar_code_at_every_length_and_alignment() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
-        let data: Vec<u8> = (0..=255_u8).cycle().take(600).collect();
-        for start in 0..33 {
+        let data: Vec<u8> = (0..=255_u8).cycle().take(1100).collect();
+        for start in 0..65 {
             for end in (start + 64)..data.len() {
                 let (mut wide, mut scalar) = (data.clone(), data.clone());
                 if mask(&mut wide[start..end], key) {

@@ -168,7 +168,7 @@ fn queue_that_is_never_quite_empty_takes_flat_memory() {
         for round in 0..20_000 {
             // Small messages, and now and then one that a server shares.
             while endpoint.has_room() {
-                let length = if round % 10 == 0 { 2000 } else { 500 };
+                let length = if round % 10 == 0 { 5000 } else { 500 };
                 endpoint.send(Message::binary(vec![b'x'; length])).unwrap();
             }
             write_some(&mut endpoint, 1000);

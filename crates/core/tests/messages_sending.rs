@@ -32,6 +32,11 @@ fn lengths(endpoint: &Endpoint<Side>) -> Vec<usize> {
     slices(endpoint).into_iter().map(|(_, length)| length).collect()
 }
 
+/// A payload in which no two neighbours, and no two words, are alike.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..=250).cycle().take(length).collect()
+}
+
 #[test]
 fn server_sends_the_frames_of_rfc_section_5_7() {
     let mut server = endpoint(End::Server, &CONFIG);
@@ -48,7 +53,7 @@ fn server_sends_the_frames_of_rfc_section_5_7() {
 #[test]
 fn every_way_of_sending_a_whole_message_gives_the_same_frame() {
     for end in End::BOTH {
-        for length in [0, 5, 125, 126, 1023, 1024, 1025, 65_535, 65_536, 200_000] {
+        for length in [0, 5, 125, 126, 4095, 4096, 4097, 65_535, 65_536, 200_000] {
             let text = "x".repeat(length);
             let binary = Bytes::from(text.clone());
             let mut endpoint = endpoint(end, &CONFIG);
@@ -90,15 +95,15 @@ fn replies_to_one_read_go_out_in_one_write() {
 #[test]
 fn servers_large_payload_is_written_from_where_it_lies() {
     let mut server = endpoint(End::Server, &CONFIG);
-    let small = Bytes::from(vec![b's'; 1023]);
-    let large = Bytes::from(vec![b'l'; 1024]);
+    let small = Bytes::from(vec![b's'; 4095]);
+    let large = Bytes::from(vec![b'l'; 4096]);
     server.send(Message::binary(small.clone())).unwrap();
     server.send(Message::binary(large.clone())).unwrap();
     server.send_text("behind").unwrap();
     let slices = slices(&server);
     // The small frame and the large one's header together, the large payload, the last frame.
     let lengths: Vec<_> = slices.iter().map(|(_, length)| *length).collect();
-    assert_eq!(lengths, [4 + 1023 + 4, 1024, 2 + 6]);
+    assert_eq!(lengths, [4 + 4095 + 4, 4096, 2 + 6]);
     assert_eq!(slices[1].0, large.as_ptr());
     let expected =
         [Heard::Binary(small.to_vec()), Heard::Binary(large.to_vec()), Heard::text("behind")];
@@ -106,33 +111,139 @@ fn servers_large_payload_is_written_from_where_it_lies() {
 }
 
 #[test]
-fn clients_payload_is_copied_and_masked() {
+fn clients_payload_that_somebody_else_holds_is_copied_and_masked() {
+    for length in [1, 4095, 4096, 5000] {
+        let mut client = endpoint(End::Client, &CONFIG);
+        let payload = Bytes::from(pattern(length));
+        client.send(Message::binary(payload.clone())).unwrap();
+        client.send(Message::binary(payload.clone())).unwrap();
+        let frames = client.buffered_amount();
+        assert_eq!(lengths(&client), [frames]);
+        let (bytes, _) = write_all(&mut client);
+        let (first, second) = bytes.split_at(frames / 2);
+        assert_ne!(first, second, "each frame has its own key");
+        assert_eq!(payload, pattern(length));
+        let verdict = reference::decode(&bytes, &End::Client.sending_rules());
+        assert_eq!(verdict.heard, vec![Heard::Binary(pattern(length)); 2]);
+    }
+}
+
+/// Part of what somebody else holds is as little the client's own as all of it.
+#[test]
+fn clients_payload_that_is_a_slice_of_anothers_leaves_the_rest_as_it_was() {
     let mut client = endpoint(End::Client, &CONFIG);
-    let payload = Bytes::from(vec![b'l'; 5000]);
-    client.send(Message::binary(payload.clone())).unwrap();
-    client.send(Message::binary(payload.clone())).unwrap();
-    assert_eq!(lengths(&client), [2 * (8 + 5000)]);
+    let all = Bytes::from(pattern(10_000));
+    client.send(Message::binary(all.slice(1000..6000))).unwrap();
+    assert_eq!(lengths(&client), [8 + 5000]);
+    assert_eq!(all, pattern(10_000));
+    let expected = [Heard::Binary(pattern(10_000)[1000..6000].to_vec())];
+    assert_eq!(written_frames(End::Client, &mut client), expected);
+}
+
+#[test]
+fn clients_own_large_payload_is_masked_where_it_lies() {
+    let mut client = endpoint(End::Client, &CONFIG);
+    let small = Bytes::from(pattern(4095));
+    let large = Bytes::from(pattern(4096));
+    let address = large.as_ptr();
+    client.send(Message::binary(small)).unwrap();
+    client.send(Message::binary(large)).unwrap();
+    client.send_text("behind").unwrap();
+    let slices = slices(&client);
+    // The small frame and the large one's header together, the large payload, the last frame.
+    let lengths: Vec<_> = slices.iter().map(|(_, length)| *length).collect();
+    assert_eq!(lengths, [8 + 4095 + 8, 4096, 6 + 6]);
+    assert_eq!(slices[1].0, address);
     let (bytes, _) = write_all(&mut client);
-    let (first, second) = bytes.split_at(8 + 5000);
-    assert_ne!(first, second, "each frame has its own key");
-    assert_eq!(payload, vec![b'l'; 5000]);
+    // 82: fin, binary; fe 10 00: masked, 4096 bytes.
+    let header = 8 + 4095;
+    assert_eq!(bytes[header..header + 4], *b"\x82\xfe\x10\x00");
+    let key = &bytes[header + 4..header + 8];
+    let masked: Vec<u8> =
+        pattern(4096).iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    assert_ne!(key, [0; 4]);
+    assert!(bytes[header + 8..][..4096] == masked[..]);
     let verdict = reference::decode(&bytes, &End::Client.sending_rules());
-    assert_eq!(verdict.heard, vec![Heard::Binary(payload.to_vec()); 2]);
+    let expected =
+        [Heard::Binary(pattern(4095)), Heard::Binary(pattern(4096)), Heard::text("behind")];
+    assert_eq!(verdict.heard, expected);
+}
+
+#[test]
+fn clients_own_large_text_is_masked_where_it_lies() {
+    let mut client = endpoint(End::Client, &CONFIG);
+    let text = "κόσμε 😀".repeat(500);
+    let message = Message::text(text.clone());
+    let address = message.payload().as_ptr();
+    client.send(message).unwrap();
+    assert_eq!(slices(&client)[1], (address, text.len()));
+    assert_eq!(written_frames(End::Client, &mut client), [Heard::Text(text)]);
+}
+
+/// The last handle is the only one, also of a part of what it was split off.
+#[test]
+fn clients_payload_is_its_own_once_the_other_handles_are_gone() {
+    let mut client = endpoint(End::Client, &CONFIG);
+    let all = Bytes::from(pattern(10_000));
+    let payload = all.slice(1000..6000);
+    drop(all);
+    let address = payload.as_ptr();
+    client.send(Message::binary(payload)).unwrap();
+    assert_eq!(slices(&client)[1], (address, 5000));
+    let expected = [Heard::Binary(pattern(10_000)[1000..6000].to_vec())];
+    assert_eq!(written_frames(End::Client, &mut client), expected);
+}
+
+#[test]
+fn clients_static_payload_is_copied_and_masked() {
+    static PAYLOAD: [u8; 5000] = [b's'; 5000];
+    let mut client = endpoint(End::Client, &CONFIG);
+    client.send(Message::binary(Bytes::from_static(&PAYLOAD))).unwrap();
+    client.send(Message::binary(Bytes::from_static(&PAYLOAD))).unwrap();
+    assert_eq!(lengths(&client), [2 * (8 + 5000)]);
+    assert_eq!(PAYLOAD, [b's'; 5000]);
+    let expected = vec![Heard::Binary(PAYLOAD.to_vec()); 2];
+    assert_eq!(written_frames(End::Client, &mut client), expected);
+}
+
+/// What is refused is not masked either.
+#[test]
+fn refused_large_payload_stays_as_it_was() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        endpoint.close(code(1000), "", T0).unwrap();
+        let queued = endpoint.buffered_amount();
+        let held = Bytes::from(pattern(5000));
+        let static_payload = Bytes::from_static(&[0; 5000]);
+        for payload in [pattern(5000).into(), held.clone(), static_payload] {
+            assert_eq!(endpoint.send(Message::binary(payload)), Err(SendError::Closing));
+        }
+        assert_eq!((endpoint.buffered_amount(), &held[..]), (queued, &pattern(5000)[..]));
+        let close = Heard::Close(Some(1000), String::new());
+        assert_eq!(written_frames(end, &mut endpoint), [close]);
+    }
 }
 
 #[test]
 fn prepared_message_is_shared_by_servers() {
-    let prepared = Prepared::from(Message::binary(vec![b'p'; 2000]));
-    assert_eq!((prepared.message_type(), prepared.payload().len()), (BINARY, 2000));
-    assert_eq!(prepared.frame().len(), 4 + 2000);
-    for _ in 0..3 {
-        let mut server = endpoint(End::Server, &CONFIG);
-        server.send_prepared(&prepared).unwrap();
-        server.send_prepared(&prepared).unwrap();
-        let shared = (prepared.frame().as_ptr(), 2004);
-        assert_eq!(slices(&server), [shared, shared]);
-        let expected = vec![Heard::Binary(vec![b'p'; 2000]); 2];
-        assert_eq!(written_frames(End::Server, &mut server), expected);
+    // It is the frame that is copied or shared: its header is 4 bytes long here.
+    for (length, is_shared) in [(4091, false), (4092, true), (5000, true)] {
+        let prepared = Prepared::from(Message::binary(vec![b'p'; length]));
+        assert_eq!((prepared.message_type(), prepared.payload().len()), (BINARY, length));
+        assert_eq!(prepared.frame().len(), 4 + length);
+        for _ in 0..3 {
+            let mut server = endpoint(End::Server, &CONFIG);
+            server.send_prepared(&prepared).unwrap();
+            server.send_prepared(&prepared).unwrap();
+            if is_shared {
+                let shared = (prepared.frame().as_ptr(), 4 + length);
+                assert_eq!(slices(&server), [shared, shared]);
+            } else {
+                assert_eq!(lengths(&server), [2 * (4 + length)]);
+            }
+            let expected = vec![Heard::Binary(vec![b'p'; length]); 2];
+            assert_eq!(written_frames(End::Server, &mut server), expected);
+        }
     }
 }
 
@@ -158,7 +269,7 @@ fn message_in_fragments_may_be_interrupted_by_control_frames_only() {
         let error = Err(SendError::MessageInProgress);
         assert_eq!(endpoint.send_text("no"), error);
         assert_eq!(endpoint.send_binary(b"no"), error);
-        assert_eq!(endpoint.send(Message::binary(vec![0; 2000])), error);
+        assert_eq!(endpoint.send(Message::binary(vec![0; 5000])), error);
         assert_eq!(endpoint.send_prepared(&Message::text("no").into()), error);
         assert_eq!(endpoint.begin_message(TEXT, b"no"), error);
         endpoint.ping(b"p").unwrap();
@@ -229,7 +340,7 @@ fn nothing_is_sent_before_opening_or_after_close() {
         {
             let queued = endpoint.buffered_amount();
             assert_eq!(endpoint.send_text("no"), Err(error));
-            assert_eq!(endpoint.send(Message::binary(vec![0; 2000])), Err(error));
+            assert_eq!(endpoint.send(Message::binary(vec![0; 5000])), Err(error));
             assert_eq!(endpoint.send_prepared(&Message::text("no").into()), Err(error));
             assert_eq!(endpoint.begin_message(TEXT, b"no"), Err(error));
             assert_eq!(endpoint.continue_message(b"no", true), Err(error));
@@ -283,10 +394,10 @@ fn close_goes_out_behind_what_is_queued() {
 #[test]
 fn partial_writes_of_any_size_lose_nothing() {
     for end in End::BOTH {
-        for size in [1, 3, 7, 1000, 1023, 4096] {
+        for size in [1, 3, 7, 1000, 4095, 4096] {
             let mut endpoint = endpoint(end, &CONFIG);
             let mut expected = Vec::new();
-            for length in [0, 1, 200, 1024, 3000, 5, 2048, 1500] {
+            for length in [0, 1, 200, 4096, 9000, 5, 4097, 1500, 6000] {
                 let payload = vec![b'x'; length];
                 endpoint.send(Message::binary(payload.clone())).unwrap();
                 expected.push(Heard::Binary(payload));
@@ -314,11 +425,11 @@ fn more_slices_than_one_write_takes_go_out_in_order() {
     let mut server = endpoint(End::Server, &CONFIG);
     let mut expected = Vec::new();
     for number in 0..40 {
-        let payload = vec![number; 1024];
+        let payload = vec![number; 4096];
         server.send(Message::binary(payload.clone())).unwrap();
         expected.push(Heard::Binary(payload));
     }
-    assert_eq!(lengths(&server), [4, 1024].repeat(MAX_SLICES / 2));
+    assert_eq!(lengths(&server), [4, 4096].repeat(MAX_SLICES / 2));
     assert_eq!(written_frames(End::Server, &mut server), expected);
 }
 

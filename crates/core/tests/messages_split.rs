@@ -25,7 +25,7 @@ fn batch_goes_out_before_what_is_queued_behind_it() {
     for end in End::BOTH {
         let mut endpoint = endpoint(end, &CONFIG);
         endpoint.send_text("first").unwrap();
-        endpoint.send(Message::binary(vec![b'x'; 2000])).unwrap();
+        endpoint.send(Message::binary(vec![b'x'; 5000])).unwrap();
         let queued = endpoint.buffered_amount();
         let mut batch = WriteBatch::new();
         endpoint.take_batch(&mut batch);
@@ -42,7 +42,7 @@ fn batch_goes_out_before_what_is_queued_behind_it() {
         bytes.extend(write_all(&mut endpoint).0);
         assert_eq!(endpoint.buffered_amount(), 0);
         let verdict = reference::decode(&bytes, &end.sending_rules());
-        let large = Heard::Binary(vec![b'x'; 2000]);
+        let large = Heard::Binary(vec![b'x'; 5000]);
         assert_eq!(verdict.heard, [Heard::text("first"), large, Heard::text("second")]);
     }
 }
@@ -110,7 +110,8 @@ fn read_buffer_that_is_taken_out_goes_on_where_it_was() {
         let mut read = endpoint.take_read_buffer();
         assert_eq!(read.take_message(), Some(Message::text("Hi")));
         assert_eq!(endpoint.next_message_in(&mut read, T0), Ok(None));
-        read.room().extend_from_slice(&from_peer(end, b"\x89\x01p\x80\x02yz\x82\x01b"));
+        read.room(duologue_core::READ_SIZE)
+            .extend_from_slice(&from_peer(end, b"\x89\x01p\x80\x02yz\x82\x01b"));
         assert!(matches!(endpoint.next_message_in(&mut read, T0), Ok(Some(Step::Ping(_)))));
         assert_eq!(endpoint.next_message_in(&mut read, T0), Ok(Some(Step::Message)));
         assert_eq!(read.message().unwrap().text(), Some("wxyz"));

@@ -32,8 +32,8 @@ fn config() -> impl Strategy<Value = Config> {
             closing_timeout: Duration::from_millis(closing),
             write_stall_timeout: Duration::from_millis(stall),
             write_high_water: high_water,
-            max_message_length: 4500,
-            max_frame_length: 4000,
+            max_message_length: 9000,
+            max_frame_length: 8000,
             max_empty_fragments: 3,
             automatic_pong,
             ..Config::DEFAULT
@@ -55,7 +55,7 @@ fn link() -> impl Strategy<Value = LinkPlan> {
 
 fn message() -> impl Strategy<Value = (MessageType, Vec<u8>)> {
     // Mostly small ones, some that are shared, a few past the limits.
-    let longest = prop_oneof![6 => Just(200_usize), 2 => Just(3000), 1 => Just(6000)];
+    let longest = prop_oneof![6 => Just(200_usize), 2 => Just(7000), 1 => Just(12_000)];
     longest.prop_flat_map(support::streams::payload).prop_map(|(opcode, payload)| {
         let text = opcode == 1;
         (if text { MessageType::Text } else { MessageType::Binary }, payload)

@@ -1,5 +1,6 @@
 //! A server's side: from a stream to a WebSocket, or to an HTTP answer.
 
+use std::boxed::Box;
 use std::time::Duration;
 
 use duologue_adapter::{Error, Role, ServerOptions};
@@ -66,7 +67,9 @@ pub async fn accept_with<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    receive_request(stream, options).await?.decide(decide).await
+    // What the handshake needs is given back before the connection begins, and so takes up no room in
+    // the task that goes on with it.
+    Box::pin(async { receive_request(stream, options).await?.decide(decide).await }).await
 }
 
 /// Reads a request and stops there, for an application that has to wait before it can decide.

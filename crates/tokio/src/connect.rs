@@ -1,5 +1,6 @@
 //! A client's side: from a URL, or a stream, to a WebSocket.
 
+use std::boxed::Box;
 use std::io;
 use std::net::SocketAddr;
 
@@ -44,8 +45,13 @@ pub async fn connect_with(options: &ClientOptions) -> Result<WebSocket<TcpStream
         let addresses = lookup_host((address.host.as_str(), address.port)).await?;
         connect_tcp(&addresses.collect::<Vec<_>>(), deadline).await
     };
-    let stream = timeout_at(deadline, connect).await.unwrap_or(Err(Error::OpeningTimeout))?;
-    open(stream, options, opening, deadline).await
+    // What this needs is given back before the connection begins, and so takes up no room in the
+    // task that goes on with it.
+    Box::pin(async {
+        let stream = timeout_at(deadline, connect).await.unwrap_or(Err(Error::OpeningTimeout))?;
+        open(stream, options, opening, deadline).await
+    })
+    .await
 }
 
 /// The opening handshake over a stream that is already connected, such as one with TLS, all within
@@ -61,7 +67,7 @@ pub async fn client<S>(stream: S, options: &ClientOptions) -> Result<WebSocket<S
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    open(stream, options, options.opening()?, deadline(options)).await
+    Box::pin(open(stream, options, options.opening()?, deadline(options))).await
 }
 
 /// When an opening handshake that begins now is to be done. A timeout that is longer than the clock

@@ -9,7 +9,8 @@ use std::string::String;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
-use duologue_adapter::{Endpoint, Error, Failures, Role, open_endpoint, pool};
+use duologue_adapter::pool::{self, LARGEST_READ};
+use duologue_adapter::{Endpoint, Error, Failures, READ_SIZE, Role, open_endpoint};
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{
     CloseCode, Config, MAX_SLICES, ReadyState, SendError, Step, Timestamp, TransportStep,
@@ -34,6 +35,8 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     wakers: Wakers,
     /// The time of the last read, good enough for the events in it.
     now: Timestamp,
+    /// How much room the next read is given.
+    read_size: usize,
     /// Bytes are written that the transport may still hold back.
     unflushed: bool,
     /// The transport has not flushed for a while, and the stall deadline runs.
@@ -73,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             timer: Timer::default(),
             wakers: Wakers::default(),
             now,
+            read_size: READ_SIZE,
             unflushed: false,
             flush_blocked: false,
             shutting_down: false,
@@ -98,6 +102,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     pub(crate) const fn transport_mut(&mut self) -> &mut S {
         &mut self.transport
+    }
+
+    /// Whether a whole message is next among the bytes at hand: to be had from the endpoint. Otherwise
+    /// [`poll_step`](Self::poll_step) tells what is.
+    #[inline]
+    pub(crate) fn has_whole(&mut self) -> bool {
+        match self.endpoint.next_whole(self.now) {
+            Ok(found) => found,
+            Err(error) => {
+                self.failures.protocol(error);
+                self.closing_begins();
+                false
+            }
+        }
     }
 
     /// The next event. `None` when the connection has come to rest after the peer closed it, or
@@ -187,7 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.endpoint.needs_read_buffer() {
             self.endpoint.supply_read_buffer(pool::take_read());
         }
-        let room = self.endpoint.read_room();
+        let room = self.endpoint.read_room_of(self.read_size);
+        let offered = room.capacity().saturating_sub(room.len());
         let read = pin!(self.transport.read_buf(room)).poll(context);
         match read {
             Poll::Ready(Ok(0)) => {
@@ -199,7 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.release_buffers();
                 self.wakers.wake_other(Side::Read);
             }
-            Poll::Ready(Ok(_)) => self.now = now(),
+            Poll::Ready(Ok(count)) => {
+                self.now = now();
+                // A peer that fills the room has more to say; fewer calls then take larger pieces.
+                self.read_size = if count == offered { LARGEST_READ } else { READ_SIZE };
+            }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => {
                 self.transport_failed();
@@ -300,7 +323,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 }
                 TransportStep::Idle if self.unflushed => {
                     match Pin::new(&mut self.transport).poll_flush(context) {
-                        Poll::Ready(Ok(())) => self.flushed(),
+                        Poll::Ready(Ok(())) => {
+                            self.flushed();
+                            return Poll::Ready(());
+                        }
                         Poll::Ready(Err(error)) => self.write_failed(error),
                         Poll::Pending => return self.held_up(),
                     }

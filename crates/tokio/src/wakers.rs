@@ -18,9 +18,24 @@ pub(crate) enum Side {
 /// given a waker that wakes both.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
-    read: Option<Waker>,
-    write: Option<Waker>,
+    read: Waiter,
+    write: Waiter,
     both: Option<Both>,
+}
+
+/// A task. Its waker is kept when it no longer waits: most often it is the same that waits next, and
+/// need not be cloned again.
+#[derive(Debug, Default)]
+struct Waiter {
+    waker: Option<Waker>,
+    waits: bool,
+}
+
+impl Waiter {
+    /// The waker, while the task waits.
+    fn waiting(&self) -> Option<&Waker> {
+        self.waker.as_ref().filter(|_| self.waits)
+    }
 }
 
 #[derive(Debug)]
@@ -54,13 +69,14 @@ impl Wakers {
             Side::Read => (&mut self.read, &self.write),
             Side::Write => (&mut self.write, &self.read),
         };
-        if !own.as_ref().is_some_and(|own| own.will_wake(waker)) {
-            *own = Some(waker.clone());
+        if !own.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            own.waker = Some(waker.clone());
         }
-        if other.as_ref().is_none_or(|other| other.will_wake(waker)) {
+        own.waits = true;
+        if other.waiting().is_none_or(|other| other.will_wake(waker)) {
             return None;
         }
-        let (Some(read), Some(write)) = (&self.read, &self.write) else {
+        let (Some(read), Some(write)) = (self.read.waiting(), self.write.waiting()) else {
             return None;
         };
         if let Some(both) = &self.both
@@ -78,16 +94,16 @@ impl Wakers {
     /// `side` waits no longer.
     pub(crate) fn clear(&mut self, side: Side) {
         match side {
-            Side::Read => self.read = None,
-            Side::Write => self.write = None,
+            Side::Read => self.read.waits = false,
+            Side::Write => self.write.waits = false,
         }
     }
 
     /// Wakes whoever waits on the other side: something changed that it should see.
     pub(crate) fn wake_other(&mut self, side: Side) {
         let other = match side {
-            Side::Read => self.write.as_ref(),
-            Side::Write => self.read.as_ref(),
+            Side::Read => self.write.waiting(),
+            Side::Write => self.read.waiting(),
         };
         if let Some(waker) = other {
             waker.wake_by_ref();

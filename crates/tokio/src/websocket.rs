@@ -339,6 +339,16 @@ pub(crate) fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<S>,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Message, Error>>> {
+    if driver.has_whole() {
+        return Poll::Ready(driver.endpoint.take_message().map(Ok));
+    }
+    poll_message_slow(driver, context)
+}
+
+fn poll_message_slow<S: AsyncRead + AsyncWrite + Unpin>(
+    driver: &mut Driver<S>,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Message, Error>>> {
     loop {
         match ready!(driver.poll_step(Mode::Messages, context)) {
             Ok(Some(Step::Message)) => {

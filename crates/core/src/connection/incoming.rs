@@ -301,9 +301,9 @@ const MASK: u8 = 0x80;
 /// Where a message in one frame lies in the input.
 #[derive(Clone, Copy)]
 pub(crate) struct WholeMessage {
-    message_type: MessageType,
-    payload_at: usize,
-    length: usize,
+    pub(crate) message_type: MessageType,
+    pub(crate) payload_at: usize,
+    pub(crate) length: usize,
 }
 
 impl WholeMessage {
@@ -313,13 +313,13 @@ impl WholeMessage {
         self.payload_at.wrapping_add(self.length)
     }
 
-    /// Takes it out of `input`, which [`Incoming::peek_whole`] has looked at.
+    /// Unmasks and validates it in `input`, which [`Incoming::peek_whole`] has looked at.
     #[inline]
-    pub(crate) fn take<'b>(
+    pub(crate) fn open<'b>(
         self,
         input: &'b mut [u8],
         is_client: bool,
-    ) -> Result<Event<'b>, ProtocolError> {
+    ) -> Result<Chunk<'b>, ProtocolError> {
         let (header, rest) = input.split_at_mut_checked(self.payload_at).unwrap_or_default();
         let payload = rest.get_mut(..self.length).unwrap_or_default();
         if !is_client && let Some(masking_key) = header.last_chunk::<4>() {
@@ -331,14 +331,7 @@ impl WholeMessage {
             MessageType::Text => Some(whole_text(payload)?),
             MessageType::Binary => None,
         };
-        Ok(Event::Data(Chunk {
-            message_type,
-            payload,
-            text,
-            first: true,
-            last: true,
-            compressed: false,
-        }))
+        Ok(Chunk { message_type, payload, text, first: true, last: true, compressed: false })
     }
 }
 

@@ -24,6 +24,8 @@ use crate::role::Role;
 use crate::time::Timestamp;
 use control::ControlBuffer;
 use incoming::Incoming;
+#[cfg(feature = "alloc")]
+pub(crate) use incoming::WholeMessage;
 use lifecycle::{Action, Effects, Phase};
 use outgoing::Outgoing;
 use timers::{Expired, Timers};
@@ -136,16 +138,40 @@ impl<R: Role> Connection<R> {
             return Ok(Received { consumed: length, event: None });
         }
         let is_client = self.role.is_client();
-        if let Some(whole) = self.incoming.peek_whole(input, is_client) {
-            return match whole.take(input, is_client) {
-                Ok(event) => Ok(Received { consumed: whole.frame_length(), event: Some(event) }),
-                Err(error) => {
-                    self.fault(error, now);
-                    Err(error)
-                }
-            };
+        let Some(whole) = self.incoming.peek_whole(input, is_client) else {
+            return self.receive_frames(input, now);
+        };
+        match whole.open(input, is_client) {
+            Ok(chunk) => {
+                Ok(Received { consumed: whole.frame_length(), event: Some(Event::Data(chunk)) })
+            }
+            Err(error) => {
+                self.fault(error, now);
+                Err(error)
+            }
         }
-        self.receive_frames(input, now)
+    }
+
+    /// [`receive`](Self::receive), if `input` begins with a message in one frame that is at hand
+    /// whole: where it lies, unmasked and validated. `None`, and nothing is touched, if not.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn receive_whole(
+        &mut self,
+        input: &mut [u8],
+        now: Timestamp,
+    ) -> Option<Result<WholeMessage, ProtocolError>> {
+        let is_client = self.role.is_client();
+        let whole = self.incoming.peek_whole(input, is_client)?;
+        if !self.phase.reads_frames() {
+            return None;
+        }
+        self.timers.heard(now);
+        if let Err(error) = whole.open(input, is_client) {
+            self.fault(error, now);
+            return Some(Err(error));
+        }
+        Some(Ok(whole))
     }
 
     /// [`receive`](Self::receive) of whatever is not a message that is at hand whole.
@@ -247,6 +273,13 @@ impl<R: Role> Connection<R> {
     #[inline]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outgoing.poll(&mut self.role)
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) const fn has_transmit(&self) -> bool {
+        !self.outgoing.is_idle()
     }
 
     /// Begins a message: whole, if `fin`, or its first fragment (RFC 6455 section 5.4).

@@ -74,7 +74,7 @@ impl Outgoing {
     }
 
     #[inline]
-    const fn is_idle(&self) -> bool {
+    pub(crate) const fn is_idle(&self) -> bool {
         self.pong.is_none()
             && !(self.keepalive_ping
                 | self.close_queued

@@ -127,35 +127,16 @@ fn mask_two<const N: usize>(data: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// Masks 16 bytes or more.
+/// Masks 16 bytes or more: all words of 16 bytes, and the last 16 bytes, which overlap them.
 pub(crate) fn mask_many(data: &mut [u8], key: [u8; 4]) {
-    mask_words::<16>(data, key);
-}
-
-/// Masks `N` bytes or more: all words of `N` bytes, and the last `N` bytes, which overlap them.
-#[inline]
-fn mask_words<const N: usize>(data: &mut [u8], key: [u8; 4]) {
     let last_key = turned(key, data.len());
-    let last = data.last_chunk::<N>().copied();
-    let (words, _) = data.as_chunks_mut::<N>();
+    let last = data.last_chunk::<16>().copied();
+    let (words, _) = data.as_chunks_mut::<16>();
     for word in words {
         *word = xor(*word, key);
     }
-    if let (Some(place), Some(last)) = (data.last_chunk_mut::<N>(), last) {
+    if let (Some(place), Some(last)) = (data.last_chunk_mut::<16>(), last) {
         *place = xor(last, last_key);
-    }
-}
-
-/// Masks `2 * N` bytes or more: the first `N` bytes, and from the first address on that is a multiple
-/// of `N`, which may lie inside them, as [`mask_words`].
-#[cfg(feature = "simd")]
-#[inline]
-pub(crate) fn mask_aligned<const N: usize>(data: &mut [u8], key: [u8; 4]) {
-    let skipped = data.as_ptr().align_offset(N).min(N);
-    let first = data.first_chunk::<N>().copied();
-    mask_words::<N>(data.get_mut(skipped..).unwrap_or_default(), turned(key, skipped));
-    if let (Some(place), Some(first)) = (data.first_chunk_mut::<N>(), first) {
-        *place = xor(first, key);
     }
 }
 

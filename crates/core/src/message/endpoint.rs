@@ -10,7 +10,7 @@ use crate::connection::{CloseOutcome, Config, Connection, OutgoingFrame, Transmi
 use crate::error::{ProtocolError, SendError};
 use crate::handshake::NegotiatedExtensions;
 use crate::message::prepared::Prepared;
-use crate::message::read_buffer::{ChunkRef, ReadBuffer, Step};
+use crate::message::read_buffer::{ChunkRef, READ_SIZE, ReadBuffer, Step};
 use crate::message::types::{Message, MessageRef};
 use crate::message::write_queue::{MAX_SLICES, SHARE_FROM, WriteBatch, WriteQueue};
 use crate::opcode::MessageType;
@@ -105,6 +105,22 @@ impl<R: Role> Endpoint<R> {
         self.step(true, now)
     }
 
+    /// Whether a message that is at hand whole is next; then it is had as after
+    /// [`next_message`](Self::next_message), of which this is the short cut: if not, nothing has been
+    /// done, and `next_message` tells what is.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_message`](Self::next_message).
+    #[inline]
+    pub fn next_whole(&mut self, now: Timestamp) -> Result<bool, ProtocolError> {
+        let found = self.read.step_whole(&mut self.connection, now);
+        if found.is_err() {
+            self.pump();
+        }
+        found
+    }
+
     /// The next event of the bytes at hand, messages in pieces as they come, in flat memory.
     ///
     /// For [`Step::Chunk`], the piece is had by [`chunk`](Self::chunk), until the next call. In the
@@ -193,7 +209,13 @@ impl<R: Role> Endpoint<R> {
     /// The buffer to read into: append to it, and do nothing else with it. It has room for some
     /// KiB at least, and grows with what has come.
     pub fn read_room(&mut self) -> &mut BytesMut {
-        self.read.room()
+        self.read.room(READ_SIZE)
+    }
+
+    /// As [`read_room`](Self::read_room), about `bytes` large: after reads that filled all of it, for
+    /// fewer calls of the transport.
+    pub fn read_room_of(&mut self, bytes: usize) -> &mut BytesMut {
+        self.read.room(bytes)
     }
 
     /// The peer ended its side of TCP.
@@ -278,21 +300,33 @@ impl<R: Role> Endpoint<R> {
         self.buffered_amount() == 0 || self.buffered_amount() < self.high_water
     }
 
-    /// Queues a message. From 1 KiB on, a server does not copy it.
+    /// Queues a message. A longer one is not copied: by a server from 4 KiB on, and by a client, if
+    /// nobody else holds its bytes, masked where it lies.
     ///
     /// # Errors
     ///
     /// [`SendError`]; nothing is queued then. Queueing itself knows no bound: see
     /// [`has_room`](Self::has_room).
     pub fn send(&mut self, message: Message) -> Result<(), SendError> {
-        if message.len() < SHARE_FROM || self.connection.role().is_client() {
+        if message.len() < SHARE_FROM {
             return self.send_slice(message.message_type(), message.payload());
         }
         let message_type = message.message_type();
         let payload = message.into_payload();
         let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
-        self.write.append(|out| frame.header.append_to(out));
-        self.write.share(payload);
+        let Some(mut masker) = frame.masker else {
+            self.write.append(|out| frame.header.append_to(out));
+            self.write.share(payload);
+            return Ok(());
+        };
+        match payload.try_into_mut() {
+            Ok(mut payload) => {
+                masker.apply(&mut payload);
+                self.write.append(|out| frame.header.append_to(out));
+                self.write.share(payload.freeze());
+            }
+            Err(payload) => self.append_frame(frame, &payload),
+        }
         Ok(())
     }
 
@@ -552,7 +586,14 @@ impl<R: Role> Endpoint<R> {
     /// Moves what the connection has to send into the queue. While a peer that does not read
     /// keeps the queue full, its pings wait in the connection's one slot, where only the newest
     /// is kept (RFC 6455 section 5.5.3); so a flood of them takes no memory.
+    #[inline]
     fn pump(&mut self) {
+        if self.connection.has_transmit() {
+            self.pump_on();
+        }
+    }
+
+    fn pump_on(&mut self) {
         while self.has_room() || self.connection.ready_state() > ReadyState::Open {
             match self.connection.poll_transmit() {
                 None => return,

@@ -10,7 +10,7 @@ use crate::opcode::MessageType;
 
 /// A whole message in its frame, ready to be sent on any number of connections.
 ///
-/// A server sends the frame as it is: to queue it costs a reference, or below 1 KiB a copy. A
+/// A server sends the frame as it is: to queue it costs a reference, or below 4 KiB a copy. A
 /// client has to mask each frame with a key of its own (RFC 6455 section 5.3), so it frames the
 /// payload anew.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,9 +13,6 @@ use crate::utf8;
 /// How many bytes one read asks for, about: as many as stay in a first-level cache.
 pub const READ_SIZE: usize = 16 * 1024;
 
-/// The least room worth a read of its own; with less, other room is found.
-const LEAST_ROOM: usize = 4 * 1024;
-
 /// Up to this length a message is copied out of the read buffer, which takes no longer than sharing
 /// the buffer would; longer ones are split off without a copy.
 const COPY_UP_TO: usize = 1024;
@@ -103,7 +100,59 @@ impl ReadBuffer {
     }
 
     /// One step: the next event in the bytes at hand, whole messages only if `whole`.
+    #[inline]
     pub(crate) fn step<R: Role>(
+        &mut self,
+        connection: &mut Connection<R>,
+        whole: bool,
+        now: Timestamp,
+    ) -> Result<Option<Step>, ProtocolError> {
+        if whole && self.step_whole(connection, now)? {
+            return Ok(Some(Step::Message));
+        }
+        self.step_on(connection, whole, now)
+    }
+
+    /// The short cut for a message in one frame that is at hand whole, as most are: whether there is
+    /// one next. If not, nothing has been done.
+    #[inline]
+    pub(crate) fn step_whole<R: Role>(
+        &mut self,
+        connection: &mut Connection<R>,
+        now: Timestamp,
+    ) -> Result<bool, ProtocolError> {
+        if self.message.is_some() {
+            return Ok(false);
+        }
+        let Some(input) = self.buffer.get_mut(self.parsed..) else {
+            return Ok(false);
+        };
+        match connection.receive_whole(input, now) {
+            None => Ok(false),
+            Some(Ok(message)) => {
+                self.start = self.parsed.saturating_add(message.payload_at);
+                self.end = self.start.saturating_add(message.length);
+                self.parsed = self.end;
+                self.lend(message.message_type, true, true);
+                Ok(true)
+            }
+            Some(Err(error)) => {
+                self.fail();
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops everything, after a fault of the peer.
+    #[cold]
+    fn fail(&mut self) {
+        self.lent = None;
+        self.parsed = self.buffer.len();
+        self.forget();
+    }
+
+    /// [`step`](Self::step) of whatever is not a message that is at hand whole.
+    fn step_on<R: Role>(
         &mut self,
         connection: &mut Connection<R>,
         whole: bool,
@@ -120,8 +169,7 @@ impl ReadBuffer {
             let received = match connection.receive(input, now) {
                 Ok(received) => received,
                 Err(error) => {
-                    self.parsed = self.buffer.len();
-                    self.forget();
+                    self.fail();
                     return Err(error);
                 }
             };
@@ -240,16 +288,20 @@ impl ReadBuffer {
         payload
     }
 
-    /// Room to read into: bytes are to be appended to what is returned, and nothing else done.
+    /// Room to read into, about `size` bytes, such as [`READ_SIZE`]: bytes are to be appended to what
+    /// is returned, and nothing else done.
     ///
     /// Everything in the buffer but an unfinished message has been dropped. Room grows with what
     /// has come, at most by as much again, never by what a header declares.
-    pub fn room(&mut self) -> &mut BytesMut {
+    pub fn room(&mut self, size: usize) -> &mut BytesMut {
         self.take_back();
         if self.unparsed() == 0 {
             if self.start == self.end {
                 self.buffer.clear();
                 self.start = 0;
+                // What messages were split off is had again if they are gone, while there is nothing
+                // that would have to be moved for it.
+                let _ = self.buffer.try_reclaim(self.buffer.capacity().saturating_add(1));
             } else {
                 // What lies before the message is given back to the buffer: where each read ends
                 // inside a message, there is never a time to clear it.
@@ -261,8 +313,11 @@ impl ReadBuffer {
             self.end = self.parsed;
         }
         let room = self.buffer.capacity().saturating_sub(self.buffer.len());
-        if room < READ_SIZE && !self.buffer.try_reclaim(READ_SIZE) && room < LEAST_ROOM {
-            self.buffer.reserve(READ_SIZE);
+        if room < size && !self.buffer.try_reclaim(size) {
+            // A smaller room will do, unless there is nothing that would have to be moved.
+            if room < size / 4 || self.buffer.is_empty() {
+                self.buffer.reserve(size);
+            }
         }
         &mut self.buffer
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// From this size on, a payload is queued as it is and written with a vectored write; below it,
 /// copying is cheaper.
-pub(crate) const SHARE_FROM: usize = 1024;
+pub(crate) const SHARE_FROM: usize = 4096;
 
 /// The most slices that one vectored write is given.
 pub const MAX_SLICES: usize = 16;

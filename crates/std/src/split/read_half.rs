@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use duologue_adapter::{
     ChunkRef, CloseOutcome, CloseStatus, Error, Event, Initiator, Message, MessageRef,
-    ProtocolError, ReadBuffer, ReadyState, Step, Timestamp, TransportStep, pool,
+    ProtocolError, READ_SIZE, ReadBuffer, ReadyState, Step, Timestamp, TransportStep, pool,
 };
 
 use super::{AGAIN, Shared};
@@ -208,7 +208,7 @@ impl<S: TryClone> ReadHalf<S> {
         if self.read.needs_buffer() {
             self.read.supply(pool::take_read());
         }
-        let progress = self.wire.read(self.read.room(), deadline);
+        let progress = self.wire.read(self.read.room(READ_SIZE), deadline);
         let now = self.wire.clock.now();
         self.now = now;
         if let Ok(Progress::Bytes(1..)) = progress {
