@@ -193,18 +193,18 @@ fn assert_whole_or_absent(
 #[tokio::test(start_paused = true)]
 async fn send_and_feed_dropped_at_every_point_are_whole_or_absent() {
     let small = frame(0x81, b"message");
-    // From 1 KiB on the payload is shared, not copied.
-    let large = frame(0x82, &[7; 1500]);
+    // From 4 KiB on the payload is shared, not copied.
+    let large = frame(0x82, &[7; 4500]);
     let points = [
         assert_whole_or_absent(async |s| s.send("message").await, &[small.clone()]),
-        assert_whole_or_absent(async |s| s.send(vec![7; 1500]).await, &[large.clone()]),
+        assert_whole_or_absent(async |s| s.send(vec![7; 4500]).await, &[large.clone()]),
         assert_whole_or_absent(async |s| s.feed("message").await, &[small.clone()]),
-        assert_whole_or_absent(async |s| s.feed(vec![7; 1500]).await, &[large.clone()]),
+        assert_whole_or_absent(async |s| s.feed(vec![7; 4500]).await, &[large.clone()]),
         assert_whole_or_absent(async |s| s.feed_text("message").await, &[small.clone()]),
-        assert_whole_or_absent(async |s| s.feed_binary(&[7; 1500]).await, &[large.clone()]),
+        assert_whole_or_absent(async |s| s.feed_binary(&[7; 4500]).await, &[large.clone()]),
     ];
     assert!(points.iter().all(|points| *points > 10), "{points:?}");
-    for (message, expected) in [(Message::text("message"), small), (vec![7; 1500].into(), large)] {
+    for (message, expected) in [(Message::text("message"), small), (vec![7; 4500].into(), large)] {
         let prepared = Prepared::new(&message);
         let expected = [expected];
         assert_whole_or_absent(async |s| s.feed_prepared(&prepared).await, &expected);

@@ -282,10 +282,10 @@ async fn ping_payload_over_125_bytes_is_refused() {
     server.ping(&[0; 125]).await.unwrap();
 }
 
-/// From 1 KiB on, the frame is shared and not copied; a client masks it anew for each.
+/// From 4 KiB on, the frame is shared and not copied; a client masks it anew for each.
 #[tokio::test]
 async fn prepared_message_reaches_many_from_either_role() {
-    for length in [0, 10, 1024, 100_000] {
+    for length in [0, 10, 4091, 4092, 100_000] {
         let message = Message::binary(pattern(length));
         let prepared = Prepared::new(&message);
         let mut pairs: Vec<_> = (0..5).map(|_| pair(256 * 1024, &QUIET)).collect();
