@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{Config, EitherRole, Timestamp};
 
+use crate::codecs::THREAD_CODECS;
 use crate::os_keys::OsKeys;
 
 /// Either end of a connection, with masking keys from the operating system: so that one type of
@@ -27,5 +28,6 @@ pub fn open_endpoint(
     let leftover = if leftover.is_empty() { BytesMut::new() } else { leftover };
     let mut endpoint = Endpoint::new(role, config, now);
     endpoint.open(extensions, leftover, now);
+    endpoint.share_codecs(&THREAD_CODECS);
     endpoint
 }

@@ -1,5 +1,5 @@
 //! What the adapters of [`duologue_core`] have in common: the error, the options, masking keys from
-//! the operating system, a clock, and pools of buffers.
+//! the operating system, a clock, and pools of buffers and compressors.
 //!
 //! An application takes these from the adapter that it uses, which re-exports them. This crate is
 //! for writing an adapter of one's own: make a [`ClientOpening`](opening::ClientOpening) with
@@ -48,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+pub mod codecs;
 mod endpoint;
 mod error;
 mod event;
@@ -66,6 +67,8 @@ pub use options::{ClientOptions, ServerOptions};
 pub use os_keys::{OsKeys, nonce};
 pub use refusal_body::RefusalBody;
 
+/// Compression, and what can be chosen about it.
+pub use duologue_core::deflate;
 /// The opening handshake over slices, and what an application sees of it.
 pub use duologue_core::handshake;
 /// The opening handshake over owned buffers.

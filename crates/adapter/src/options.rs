@@ -1,6 +1,6 @@
 //! What an application chooses about its connections.
 
-use duologue_core::handshake::{HandshakeError, HeadLimits};
+use duologue_core::handshake::{ExtensionConfig, HandshakeError, HeadLimits};
 use duologue_core::opening::{ClientOpening, ConnectRequest, OpeningFailure, ServerOpening};
 use duologue_core::{Address, Config};
 
@@ -133,6 +133,7 @@ impl ClientOptions {
         {
             request = request.field("Authorization", authorization);
         }
+        let request = request.extensions(extensions(&self.config));
         Ok(ClientOpening::new(request, self.head_limits, nonce())?)
     }
 
@@ -194,7 +195,7 @@ impl ServerOptions {
     /// The opening handshake.
     #[must_use]
     pub fn opening(&self) -> ServerOpening {
-        ServerOpening::new(self.head_limits)
+        ServerOpening::new(self.head_limits).extensions(extensions(&self.config))
     }
 }
 
@@ -202,6 +203,13 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The extensions that the configuration turns on.
+fn extensions(config: &Config) -> ExtensionConfig {
+    let mut extensions = ExtensionConfig::default();
+    extensions.deflate = config.deflate;
+    extensions
 }
 
 #[cfg(test)]

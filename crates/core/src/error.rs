@@ -37,6 +37,8 @@ pub enum ProtocolError {
     TooManyEmptyFragments,
     /// Text that is not UTF-8 (section 8.1).
     InvalidUtf8,
+    /// A compressed message that is not DEFLATE (RFC 7692 section 7.2.2).
+    CorruptDeflate,
     /// A Close frame with a body of one byte (section 5.5.1).
     CloseBodyTooShort,
     /// A Close frame with a code that may not be sent (section 7.4).
@@ -66,7 +68,9 @@ impl ProtocolError {
             | Self::ExpectedContinuation
             | Self::CloseBodyTooShort
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 | Self::CloseReasonNotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::CorruptDeflate | Self::CloseReasonNotUtf8 => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::TooManyEmptyFragments | Self::WriteStalled => CloseCode::POLICY_VIOLATION,
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
             Self::PongTimeout => CloseCode::INTERNAL_ERROR,
@@ -90,6 +94,7 @@ impl ProtocolError {
             Self::MessageTooBig => "message too big",
             Self::TooManyEmptyFragments => "too many empty fragments",
             Self::InvalidUtf8 => "text not UTF-8",
+            Self::CorruptDeflate => "compressed data corrupt",
             Self::CloseBodyTooShort => "close body of one byte",
             Self::InvalidCloseCode(_) => "invalid close code",
             Self::CloseReasonNotUtf8 => "close reason not UTF-8",
@@ -131,6 +136,8 @@ pub enum SendError {
     CloseReasonTooLong,
     /// A text message's bytes are not UTF-8 (section 8.1).
     InvalidUtf8,
+    /// A compressed message, where no extension was agreed on for it (RFC 7692 section 6).
+    CompressionNotAgreed,
 }
 
 impl fmt::Display for SendError {
@@ -143,6 +150,7 @@ impl fmt::Display for SendError {
             Self::ControlPayloadTooLong => "a control frame carries at most 125 bytes",
             Self::CloseReasonTooLong => "a close reason has at most 123 bytes",
             Self::InvalidUtf8 => "the text is not UTF-8",
+            Self::CompressionNotAgreed => "compression was not agreed on",
         })
     }
 }

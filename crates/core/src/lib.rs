@@ -88,6 +88,8 @@ extern crate alloc;
 mod address;
 mod close_code;
 mod connection;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod error;
 pub mod frame;
 pub mod handshake;

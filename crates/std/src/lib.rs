@@ -73,8 +73,11 @@ pub use split::{ReadHalf, WriteHalf};
 pub use transport::{Plain, Transport, TryClone};
 pub use websocket::WebSocket;
 
+/// Compression, and what can be chosen about it.
+pub use duologue_adapter::deflate;
 pub use duologue_adapter::handshake::{
-    Field, HandshakeError, HeadLimits, HttpVersion, InvalidRequest, OriginPolicy, Request,
+    Field, HandshakeError, HeadLimits, HttpVersion, InvalidRequest, NegotiatedExtensions,
+    OriginPolicy, Request,
 };
 pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailure, ResponseHead};
 pub use duologue_adapter::{

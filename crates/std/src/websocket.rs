@@ -46,8 +46,19 @@ impl<S: Transport> WebSocket<S> {
     /// without extensions. `leftover` are the bytes that were read behind it.
     #[must_use]
     pub fn from_raw(stream: S, role: Role, config: &Config, leftover: BytesMut) -> Self {
-        let wire = Wire::new(stream, Clock::new());
-        Self::open(wire, role, config, NegotiatedExtensions::default(), leftover, None)
+        Self::from_raw_with(stream, role, config, NegotiatedExtensions::default(), leftover)
+    }
+
+    /// As [`from_raw`](Self::from_raw), with the extensions that were agreed on.
+    #[must_use]
+    pub fn from_raw_with(
+        stream: S,
+        role: Role,
+        config: &Config,
+        extensions: NegotiatedExtensions,
+        leftover: BytesMut,
+    ) -> Self {
+        Self::open(Wire::new(stream, Clock::new()), role, config, extensions, leftover, None)
     }
 
     pub(crate) fn open(
@@ -158,6 +169,27 @@ impl<S: Transport> WebSocket<S> {
     /// As [`send`](Self::send).
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.driver.send_message(message.into(), false)
+    }
+
+    /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
+    /// not depend on what else is sent (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.driver.send(true, |endpoint| endpoint.send_uncompressed(message))
+    }
+
+    /// Queues a message that is never compressed; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn feed_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.driver.send(false, |endpoint| endpoint.send_uncompressed(message))
     }
 
     /// [`feed`](Self::feed) for borrowed text, which is copied straight into the queue.
@@ -273,6 +305,12 @@ impl<S: Transport> WebSocket<S> {
     /// [`Error::Send`] if the reason is over 123 bytes; [`Error::Io`].
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.driver.start_close(code, reason)
+    }
+
+    /// The extensions agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> NegotiatedExtensions {
+        self.driver.endpoint.extensions()
     }
 
     /// The state, as the browser's `readyState` gives it.

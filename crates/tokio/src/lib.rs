@@ -56,8 +56,11 @@ mod writer;
 
 pub use accept::{PendingRequest, accept, accept_with, receive_request};
 pub use connect::{client, connect, connect_with};
+/// Compression, and what can be chosen about it.
+pub use duologue_adapter::deflate;
 pub use duologue_adapter::handshake::{
-    Field, HandshakeError, HeadLimits, HttpVersion, InvalidRequest, OriginPolicy, Request,
+    Field, HandshakeError, HeadLimits, HttpVersion, InvalidRequest, NegotiatedExtensions,
+    OriginPolicy, Request,
 };
 pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailure, ResponseHead};
 pub use duologue_adapter::{

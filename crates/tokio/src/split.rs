@@ -122,6 +122,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         self.shared.lock().queue(|endpoint| endpoint.send(message))
     }
 
+    /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
+    /// not depend on what else is sent (RFC 7692 section 8).
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed_uncompressed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a message that is never compressed; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub async fn feed_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.ready().await?;
+        self.shared.lock().queue(|endpoint| endpoint.send_uncompressed(message))
+    }
+
     /// Queues a text, copied; as [`feed`](Self::feed).
     ///
     /// # Errors

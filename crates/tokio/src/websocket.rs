@@ -52,6 +52,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// server. `leftover` are the bytes that were read behind it.
     pub fn from_raw(transport: S, role: Role, config: &Config, leftover: BytesMut) -> Self {
         let extensions = NegotiatedExtensions::default();
+        Self::from_raw_with(transport, role, config, extensions, leftover)
+    }
+
+    /// As [`from_raw`](Self::from_raw), with the extensions that were agreed on.
+    pub fn from_raw_with(
+        transport: S,
+        role: Role,
+        config: &Config,
+        extensions: NegotiatedExtensions,
+        leftover: BytesMut,
+    ) -> Self {
         Self::opened(transport, role, config, extensions, leftover, None)
     }
 
@@ -145,6 +156,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let message = message.into();
         self.ready().await?;
         self.driver.queue(|endpoint| endpoint.send(message))
+    }
+
+    /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
+    /// not depend on what else is sent (RFC 7692 section 8). As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed_uncompressed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a message that is never compressed; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn feed_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.ready().await?;
+        self.driver.queue(|endpoint| endpoint.send_uncompressed(message))
     }
 
     /// Queues a text, copied; as [`feed`](Self::feed).
@@ -265,6 +298,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.driver.start_close(code, reason)?;
         poll_fn(|context| self.driver.poll_end(context)).await
+    }
+
+    /// The extensions agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> NegotiatedExtensions {
+        self.driver.endpoint.extensions()
     }
 
     /// The state, as the browser's `readyState` gives it.

@@ -2,6 +2,9 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::DeflateConfig;
+
 /// What a connection accepts, how long it waits, and what it does by itself.
 ///
 /// Every limit is inclusive: exactly the limit passes.
@@ -14,7 +17,8 @@ use core::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The largest message received, in bytes, over all its fragments. Default 16 MiB.
+    /// The largest message received, in bytes, over all its fragments; of a compressed one the
+    /// inflated size, which the buffered endpoint sees to. Default 16 MiB.
     pub max_message_length: u64,
     /// The largest payload of one data frame received, in bytes. Default: as much as a message may
     /// have.
@@ -36,6 +40,11 @@ pub struct Config {
     pub write_stall_timeout: Duration,
     /// Whether a ping is answered without the caller's doing (RFC 6455 section 5.5.2). Default yes.
     pub automatic_pong: bool,
+    /// Compression: permessage-deflate, if the peer has it too. Used by the buffered endpoint, and
+    /// by adapters in the opening handshake. Default off: where secrets and what others choose go
+    /// through one connection, sizes tell of the secrets (RFC 7692 section 8).
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateConfig>,
 }
 
 /// Keepalive: a ping when nothing has come for a while, and a deadline for anything to come then.
@@ -71,6 +80,8 @@ impl Config {
         write_high_water: 64 * 1024,
         write_stall_timeout: Duration::from_secs(30),
         automatic_pong: true,
+        #[cfg(feature = "deflate")]
+        deflate: None,
     };
 }
 

@@ -75,6 +75,12 @@ impl Incoming {
         self.rules.claimed_rsv = claimed_rsv;
     }
 
+    /// The bits of a compressed message's first frame; 0 if there are none.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn claimed_rsv(&self) -> u8 {
+        self.claimed_rsv
+    }
+
     /// Payload bytes of the current data frame that have not come yet; 0 between frames.
     pub(crate) fn payload_remaining(&self) -> u64 {
         match self.frame {
@@ -205,8 +211,11 @@ impl Incoming {
             self.rules.continuing = Some(true);
             // An extension's bits stand on a message's first frame (RFC 7692 section 6).
             self.rules.claimed_rsv = 0;
-            self.rules.max_message_remainder =
-                self.rules.max_message_remainder.saturating_sub(header.payload_length);
+            self.rules.max_message_remainder = if header.rsv & RSV1 == 0 {
+                self.rules.max_message_remainder.saturating_sub(header.payload_length)
+            } else {
+                u64::MAX
+            };
         }
         Ok(frame)
     }

@@ -297,7 +297,58 @@ impl<R: Role> Connection<R> {
         payload_length: u64,
     ) -> Result<OutgoingFrame, SendError> {
         self.must_be_open()?;
-        self.outgoing.begin_message(message_type, fin, payload_length, &mut self.role)
+        self.outgoing.begin_message(message_type, 0, fin, payload_length, &mut self.role)
+    }
+
+    /// As [`begin_message`](Self::begin_message), of a message whose payload is compressed, in all its
+    /// fragments together: RSV1 says so (RFC 7692 section 6).
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_message`](Self::begin_message); [`SendError::CompressionNotAgreed`].
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub fn begin_compressed_message(
+        &mut self,
+        message_type: MessageType,
+        fin: bool,
+        payload_length: u64,
+    ) -> Result<OutgoingFrame, SendError> {
+        self.must_be_open()?;
+        let rsv = self.incoming.claimed_rsv();
+        if rsv == 0 {
+            return Err(SendError::CompressionNotAgreed);
+        }
+        self.outgoing.begin_message(message_type, rsv, fin, payload_length, &mut self.role)
+    }
+
+    /// Whether a message can be begun now.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub(crate) fn may_begin_message(&self) -> Result<(), SendError> {
+        self.must_be_open()?;
+        if self.outgoing.is_message_in_progress() {
+            return Err(SendError::MessageInProgress);
+        }
+        Ok(())
+    }
+
+    /// Whether the message in progress can go on.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub(crate) fn may_continue_message(&self) -> Result<(), SendError> {
+        self.must_be_open()?;
+        if self.outgoing.is_message_in_progress() {
+            Ok(())
+        } else {
+            Err(SendError::NoMessageInProgress)
+        }
+    }
+
+    /// The peer broke a rule that is judged outside: the connection fails.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn peer_broke(&mut self, error: ProtocolError, now: Timestamp) {
+        self.fault(error, now);
     }
 
     /// Goes on with the message begun; its last fragment, if `fin`.

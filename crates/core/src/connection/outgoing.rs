@@ -157,6 +157,7 @@ impl Outgoing {
     pub(crate) fn begin_message(
         &mut self,
         message_type: MessageType,
+        rsv: u8,
         fin: bool,
         payload_length: u64,
         role: &mut impl Role,
@@ -165,7 +166,7 @@ impl Outgoing {
             return Err(SendError::MessageInProgress);
         }
         self.in_message = !fin;
-        Ok(data_frame(message_type.into(), fin, payload_length, role))
+        Ok(data_frame(message_type.into(), rsv, fin, payload_length, role))
     }
 
     /// Begins a further frame of the message in progress.
@@ -180,19 +181,20 @@ impl Outgoing {
             return Err(SendError::NoMessageInProgress);
         }
         self.in_message = !fin;
-        Ok(data_frame(Opcode::Continuation, fin, payload_length, role))
+        Ok(data_frame(Opcode::Continuation, 0, fin, payload_length, role))
     }
 }
 
 #[inline]
 fn data_frame(
     opcode: Opcode,
+    rsv: u8,
     fin: bool,
     payload_length: u64,
     role: &mut impl Role,
 ) -> OutgoingFrame {
     let masking_key = role.masking_key();
-    let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_length }.encode();
+    let header = FrameHeader { fin, rsv, opcode, masking_key, payload_length }.encode();
     OutgoingFrame { header, masker: masking_key.map(Masker::new) }
 }
 

@@ -9,6 +9,7 @@ pub const MAX_HEADER_LENGTH: usize = 14;
 
 const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
+pub(crate) const RSV1: u8 = 0x40;
 const MASK: u8 = 0x80;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
@@ -61,7 +62,8 @@ pub struct FrameRules {
     pub continuing: Option<bool>,
     /// The largest payload of a data frame, in bytes, inclusive.
     pub max_frame_length: u64,
-    /// The bytes that the message may still take, inclusive.
+    /// The bytes that the message may still take, inclusive. It does not hold for a frame with RSV1,
+    /// whose message is compressed (RFC 7692 section 6).
     pub max_message_remainder: u64,
 }
 
@@ -149,7 +151,8 @@ impl FrameHeader {
             if payload_length > rules.max_frame_length {
                 return Err(ProtocolError::FrameTooBig);
             }
-            if payload_length > rules.max_message_remainder {
+            // How large a compressed message is shows when it is inflated.
+            if payload_length > rules.max_message_remainder && rsv & RSV1 == 0 {
                 return Err(ProtocolError::MessageTooBig);
             }
         }

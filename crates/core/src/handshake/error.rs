@@ -60,8 +60,10 @@ pub enum HandshakeError {
     ConnectionMissing,
     /// A client's view: `Sec-WebSocket-Accept` is missing, repeated, or not the key's.
     WrongAccept,
-    /// A client's view: an extension that was not offered, or not with these parameters.
+    /// A client's view: an extension that was not offered.
     UnofferedExtension,
+    /// A client's view: an extension that was offered, but not with these parameters, or not twice.
+    UnacceptableExtension,
     /// A client's view: a subprotocol that was not offered.
     UnofferedSubprotocol,
     /// A client's view: more than one subprotocol.
@@ -98,6 +100,7 @@ impl HandshakeError {
             | Self::ConnectionMissing
             | Self::WrongAccept
             | Self::UnofferedExtension
+            | Self::UnacceptableExtension
             | Self::UnofferedSubprotocol
             | Self::SeveralSubprotocols
             | Self::SubprotocolMissing
@@ -144,6 +147,7 @@ impl HandshakeError {
             Self::ConnectionMissing => "the server's Connection does not list Upgrade",
             Self::WrongAccept => "the server's Sec-WebSocket-Accept does not fit the key",
             Self::UnofferedExtension => "the server chose an extension that was not offered",
+            Self::UnacceptableExtension => "the server's extension does not fit what was offered",
             Self::UnofferedSubprotocol => "the server chose a subprotocol that was not offered",
             Self::SeveralSubprotocols => "the server chose several subprotocols",
             Self::SubprotocolMissing => "the server chose no subprotocol",

@@ -1,31 +1,60 @@
 //! Extensions (RFC 6455 section 9): the grammar of their lists, and the one place of negotiation.
 
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, DeflateParameters, NAME as PERMESSAGE_DEFLATE};
 use crate::handshake::HandshakeError;
 use crate::handshake::field::{Field, is_token_byte};
 use crate::handshake::response::Writer;
 use crate::utf8;
 
-/// The extensions that this end is willing to use. So far there is none to be willing about.
+/// The extensions that this end is willing to use; by default none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ExtensionConfig {}
+pub struct ExtensionConfig {
+    /// permessage-deflate (RFC 7692).
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateConfig>,
+}
 
-/// The extensions that both ends agreed on.
+/// The extensions that both ends agreed on; by default none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct NegotiatedExtensions {}
+pub struct NegotiatedExtensions {
+    /// permessage-deflate (RFC 7692).
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateParameters>,
+}
 
 impl NegotiatedExtensions {
     /// The reserved bits that they claim on a message's first frame: RSV1 0x40, RSV2 0x20,
     /// RSV3 0x10.
     #[must_use]
     pub const fn claimed_rsv(self) -> u8 {
+        #[cfg(feature = "deflate")]
+        if self.deflate.is_some() {
+            return RSV1;
+        }
         0
     }
 
     /// Writes the server's answer, `Sec-WebSocket-Extensions`, if anything was agreed on.
-    pub(crate) fn write_response(self, _writer: &mut Writer<'_>) {}
+    pub(crate) fn write_response(self, writer: &mut Writer<'_>) {
+        #[cfg(feature = "deflate")]
+        if let Some(parameters) = self.deflate {
+            writer.put(FIELD);
+            parameters.write(writer);
+            writer.put(b"\r\n");
+        }
+        let _ = writer;
+    }
 }
+
+/// What permessage-deflate claims (RFC 7692 section 6).
+#[cfg(feature = "deflate")]
+const RSV1: u8 = 0x40;
+
+#[cfg(feature = "deflate")]
+const FIELD: &[u8] = b"Sec-WebSocket-Extensions: ";
 
 impl ExtensionConfig {
     /// A server's choice among the client's offers: each is accepted or passed over, in the
@@ -38,31 +67,65 @@ impl ExtensionConfig {
         self,
         fields: impl Iterator<Item = Field<'a>>,
     ) -> Result<NegotiatedExtensions, HandshakeError> {
+        #[cfg_attr(not(feature = "deflate"), expect(unused_mut, reason = "nothing to agree on"))]
+        let mut negotiated = NegotiatedExtensions::default();
         for field in fields.filter(is_extensions_field) {
-            ExtensionList::parse(field.value)?;
+            for extension in ExtensionList::parse(field.value)? {
+                #[cfg(feature = "deflate")]
+                if extension.name == PERMESSAGE_DEFLATE
+                    && negotiated.deflate.is_none()
+                    && let Some(config) = &self.deflate
+                {
+                    negotiated.deflate = config.accept(&extension);
+                }
+                let _ = extension;
+            }
         }
-        Ok(NegotiatedExtensions::default())
+        Ok(negotiated)
     }
 
     /// Writes a client's offer, `Sec-WebSocket-Extensions`, if there is anything to offer.
-    pub(crate) fn write_offer(self, _writer: &mut Writer<'_>) {}
+    pub(crate) fn write_offer(self, writer: &mut Writer<'_>) {
+        #[cfg(feature = "deflate")]
+        if let Some(config) = self.deflate {
+            writer.put(FIELD);
+            config.write_offer(writer);
+            writer.put(b"\r\n");
+        }
+        let _ = writer;
+    }
 
     /// A client's judgement of the server's answer, over all its lines (erratum 3433).
     ///
     /// # Errors
     ///
     /// [`HandshakeError::UnofferedExtension`] for what was not offered,
+    /// [`HandshakeError::UnacceptableExtension`] for what was, but not in this way, or stands twice;
     /// [`HandshakeError::MalformedExtensions`] if a list does not follow the grammar.
     pub fn verify<'a>(
         self,
         fields: impl Iterator<Item = Field<'a>>,
     ) -> Result<NegotiatedExtensions, HandshakeError> {
+        #[cfg_attr(not(feature = "deflate"), expect(unused_mut, reason = "nothing to agree on"))]
+        let mut negotiated = NegotiatedExtensions::default();
         for field in fields.filter(is_extensions_field) {
-            if ExtensionList::parse(field.value)?.next().is_some() {
+            for extension in ExtensionList::parse(field.value)? {
+                #[cfg(feature = "deflate")]
+                if extension.name == PERMESSAGE_DEFLATE
+                    && let Some(config) = &self.deflate
+                {
+                    let parameters = config.confirm(&extension);
+                    if negotiated.deflate.is_some() || parameters.is_none() {
+                        return Err(HandshakeError::UnacceptableExtension);
+                    }
+                    negotiated.deflate = parameters;
+                    continue;
+                }
+                let _ = extension;
                 return Err(HandshakeError::UnofferedExtension);
             }
         }
-        Ok(NegotiatedExtensions::default())
+        Ok(negotiated)
     }
 }
 

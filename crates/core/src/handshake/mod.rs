@@ -2,13 +2,13 @@
 
 mod client;
 mod error;
-mod extensions;
+pub(crate) mod extensions;
 mod field;
 mod head;
 mod key;
 mod origin;
 mod request;
-mod response;
+pub(crate) mod response;
 mod server;
 
 pub use client::{

@@ -1,5 +1,7 @@
 //! A connection with its buffers: what an adapter drives.
 
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
@@ -7,6 +9,8 @@ use bytes::BytesMut;
 
 use crate::close_code::CloseCode;
 use crate::connection::{CloseOutcome, Config, Connection, OutgoingFrame, Transmit};
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, Deflating};
 use crate::error::{ProtocolError, SendError};
 use crate::handshake::NegotiatedExtensions;
 use crate::message::prepared::Prepared;
@@ -36,9 +40,9 @@ use crate::utf8::Utf8Validator;
 /// [`next_message_in`](Self::next_message_in); the one that writes takes out what is queued as a
 /// [`WriteBatch`], with [`take_batch`](Self::take_batch).
 pub struct Endpoint<R> {
-    connection: Connection<R>,
-    read: ReadBuffer,
-    write: WriteQueue,
+    pub(super) connection: Connection<R>,
+    pub(super) read: ReadBuffer,
+    pub(super) write: WriteQueue,
     /// Bytes of the batch taken out that are not written yet; they go out before `write`.
     taken: usize,
     high_water: usize,
@@ -52,6 +56,14 @@ pub struct Endpoint<R> {
     aborted: bool,
     /// The text being sent in fragments.
     outgoing_text: Option<Utf8Validator>,
+    /// How messages are compressed, if that was agreed on.
+    #[cfg(feature = "deflate")]
+    pub(super) deflating: Option<Box<Deflating>>,
+    #[cfg(feature = "deflate")]
+    pub(super) deflate: DeflateConfig,
+    #[cfg(feature = "deflate")]
+    pub(super) max_message_length: u64,
+    extensions: NegotiatedExtensions,
 }
 
 /// What an adapter is to do with its transport now.
@@ -83,6 +95,13 @@ impl<R: Role> Endpoint<R> {
             close_transport: false,
             aborted: false,
             outgoing_text: None,
+            #[cfg(feature = "deflate")]
+            deflating: None,
+            #[cfg(feature = "deflate")]
+            deflate: config.deflate.unwrap_or_default(),
+            #[cfg(feature = "deflate")]
+            max_message_length: config.max_message_length,
+            extensions: NegotiatedExtensions::default(),
         }
     }
 
@@ -90,6 +109,9 @@ impl<R: Role> Endpoint<R> {
     pub fn open(&mut self, extensions: NegotiatedExtensions, leftover: BytesMut, now: Timestamp) {
         self.read.begin_with(leftover);
         self.connection.open(extensions, now);
+        self.extensions = extensions;
+        #[cfg(feature = "deflate")]
+        self.begin_compression(extensions);
     }
 
     /// The next event of the bytes at hand, messages only whole; `None` when more bytes are needed.
@@ -308,8 +330,18 @@ impl<R: Role> Endpoint<R> {
     /// [`SendError`]; nothing is queued then. Queueing itself knows no bound: see
     /// [`has_room`](Self::has_room).
     pub fn send(&mut self, message: Message) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if self.compresses(message.len()) {
+            return self.send_compressed(message.message_type(), message.payload());
+        }
+        self.send_plain(message)
+    }
+
+    /// Queues a message as it is.
+    #[inline]
+    pub(super) fn send_plain(&mut self, message: Message) -> Result<(), SendError> {
         if message.len() < SHARE_FROM {
-            return self.send_slice(message.message_type(), message.payload());
+            return self.send_plain_slice(message.message_type(), message.payload());
         }
         let message_type = message.message_type();
         let payload = message.into_payload();
@@ -352,6 +384,20 @@ impl<R: Role> Endpoint<R> {
 
     #[inline]
     fn send_slice(&mut self, message_type: MessageType, payload: &[u8]) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if self.compresses(payload.len()) {
+            return self.send_compressed(message_type, payload);
+        }
+        self.send_plain_slice(message_type, payload)
+    }
+
+    /// Queues a copy of a message as it is.
+    #[inline]
+    pub(super) fn send_plain_slice(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
         let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
         self.append_frame(frame, payload);
         Ok(())
@@ -363,8 +409,12 @@ impl<R: Role> Endpoint<R> {
     ///
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if self.compresses(prepared.payload().len()) {
+            return self.send_prepared_compressed(prepared);
+        }
         if self.connection.role().is_client() {
-            return self.send_slice(prepared.message_type(), prepared.payload());
+            return self.send_plain_slice(prepared.message_type(), prepared.payload());
         }
         let length = prepared.payload().len() as u64;
         self.connection.begin_message(prepared.message_type(), true, length)?;
@@ -389,6 +439,12 @@ impl<R: Role> Endpoint<R> {
     ) -> Result<(), SendError> {
         let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
         check_text(&mut text, payload, false)?;
+        #[cfg(feature = "deflate")]
+        if self.deflating.is_some() {
+            self.begin_compressed(message_type, payload)?;
+            self.outgoing_text = text;
+            return Ok(());
+        }
         let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
         self.outgoing_text = text;
         self.append_frame(frame, payload);
@@ -405,6 +461,12 @@ impl<R: Role> Endpoint<R> {
     pub fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), SendError> {
         let mut text = self.outgoing_text;
         check_text(&mut text, payload, fin)?;
+        #[cfg(feature = "deflate")]
+        if self.deflating.as_ref().is_some_and(|deflating| deflating.in_message()) {
+            self.continue_compressed(payload, fin)?;
+            self.outgoing_text = text;
+            return Ok(());
+        }
         let frame = self.connection.continue_message(fin, payload.len() as u64)?;
         self.outgoing_text = text;
         self.append_frame(frame, payload);
@@ -508,6 +570,12 @@ impl<R: Role> Endpoint<R> {
         result
     }
 
+    /// The extensions agreed on.
+    #[must_use]
+    pub const fn extensions(&self) -> NegotiatedExtensions {
+        self.extensions
+    }
+
     /// The state, as the browser's `readyState` gives it.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
@@ -569,18 +637,15 @@ impl<R: Role> Endpoint<R> {
     /// Bytes of memory that the buffers take up, shared payloads apart.
     #[must_use]
     pub fn buffer_capacity(&self) -> usize {
-        self.read.capacity().saturating_add(self.write.capacity())
+        let capacity = self.read.capacity().saturating_add(self.write.capacity());
+        #[cfg(feature = "deflate")]
+        let capacity = capacity.saturating_add(self.deflating.as_ref().map_or(0, |d| d.capacity()));
+        capacity
     }
 
     #[inline]
     fn append_frame(&mut self, frame: OutgoingFrame, payload: &[u8]) {
-        self.write.append(|out| {
-            frame.header.append_to(out);
-            match frame.masker {
-                Some(mut masker) => masker.append_to(payload, out),
-                None => out.extend_from_slice(payload),
-            }
-        });
+        append_frame(&mut self.write, frame, payload);
     }
 
     /// Moves what the connection has to send into the queue. While a peer that does not read
@@ -627,6 +692,18 @@ impl<R> fmt::Debug for Endpoint<R> {
             .field("buffered_amount", &self.write.queued())
             .finish_non_exhaustive()
     }
+}
+
+/// Queues a frame with a copy of its payload.
+#[inline]
+pub(super) fn append_frame(write: &mut WriteQueue, frame: OutgoingFrame, payload: &[u8]) {
+    write.append(|out| {
+        frame.header.append_to(out);
+        match frame.masker {
+            Some(mut masker) => masker.append_to(payload, out),
+            None => out.extend_from_slice(payload),
+        }
+    });
 }
 
 /// Validates a piece of a text being sent.

@@ -1,6 +1,10 @@
 //! Layer 2: whole messages and a buffered endpoint, over `bytes`.
 
+#[cfg(feature = "deflate")]
+mod deflation;
 mod endpoint;
+#[cfg(feature = "deflate")]
+mod inflation;
 mod prepared;
 mod read_buffer;
 mod types;

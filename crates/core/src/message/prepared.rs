@@ -4,7 +4,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, Deflating, Direction, WindowBits};
 use crate::frame::FrameHeader;
+#[cfg(feature = "deflate")]
+use crate::frame::RSV1;
 use crate::message::types::Message;
 use crate::opcode::MessageType;
 
@@ -13,9 +17,23 @@ use crate::opcode::MessageType;
 /// A server sends the frame as it is: to queue it costs a reference, or below 4 KiB a copy. A
 /// client has to mask each frame with a key of its own (RFC 6455 section 5.3), so it frames the
 /// payload anew.
+///
+/// With [`compressed`](Self::compressed) it is compressed once as well, instead of on each connection
+/// that has agreed on compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
     message_type: MessageType,
+    frame: Bytes,
+    payload_at: usize,
+    #[cfg(feature = "deflate")]
+    compressed: Vec<CompressedFrame>,
+}
+
+/// A compressed form.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct CompressedFrame {
+    window_bits: WindowBits,
     frame: Bytes,
     payload_at: usize,
 }
@@ -24,21 +42,43 @@ impl Prepared {
     /// Frames `message`. The payload is copied, once.
     #[must_use]
     pub fn new(message: &Message) -> Self {
-        let payload = message.payload();
         let message_type = message.message_type();
-        let header = FrameHeader {
-            fin: true,
-            rsv: 0,
-            opcode: message_type.into(),
-            masking_key: None,
-            payload_length: payload.len() as u64,
+        let (frame, payload_at) = frame(message_type, 0, message.payload());
+        Self {
+            message_type,
+            frame,
+            payload_at,
+            #[cfg(feature = "deflate")]
+            compressed: Vec::new(),
         }
-        .encode();
-        let header = header.as_slice();
-        let mut frame = Vec::with_capacity(header.len().saturating_add(payload.len()));
-        frame.extend_from_slice(header);
-        frame.extend_from_slice(payload);
-        Self { message_type, frame: frame.into(), payload_at: header.len() }
+    }
+
+    /// Compresses it as well, for connections on which the server refers back by `window_bits` or
+    /// more, and that take messages of this length compressed. It may be done for several sizes of
+    /// window; the largest that a connection allows is sent.
+    ///
+    /// It refers to nothing outside itself, so it can be sent on any of them, whether or not
+    /// context is taken over (RFC 7692 section 7.1.1): where it is, later messages refer to this one
+    /// and no longer to those before it. If compressing does not make it smaller, it is left.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compressed(mut self, config: &DeflateConfig, window_bits: WindowBits) -> Self {
+        let direction = Direction { window_bits, takes_over: false };
+        let mut deflating = Deflating::new(config, direction);
+        if let Some(data) = deflating.message(self.payload()) {
+            let (frame, payload_at) = frame(self.message_type, RSV1, data);
+            self.compressed.retain(|other| other.window_bits != window_bits);
+            self.compressed.push(CompressedFrame { window_bits, frame, payload_at });
+        }
+        self
+    }
+
+    /// The frame and the payload of the form that suits a window of `window_bits` best.
+    #[cfg(feature = "deflate")]
+    pub(super) fn compressed_for(&self, window_bits: WindowBits) -> Option<(&Bytes, &[u8])> {
+        let suitable = self.compressed.iter().filter(|form| form.window_bits <= window_bits);
+        let form = suitable.max_by_key(|form| form.window_bits)?;
+        Some((&form.frame, form.frame.get(form.payload_at..).unwrap_or_default()))
     }
 
     /// Whether it is text or binary.
@@ -58,6 +98,23 @@ impl Prepared {
     pub const fn frame(&self) -> &Bytes {
         &self.frame
     }
+}
+
+/// A payload in a frame that is not masked, and where in it the payload begins.
+fn frame(message_type: MessageType, rsv: u8, payload: &[u8]) -> (Bytes, usize) {
+    let header = FrameHeader {
+        fin: true,
+        rsv,
+        opcode: message_type.into(),
+        masking_key: None,
+        payload_length: payload.len() as u64,
+    }
+    .encode();
+    let header = header.as_slice();
+    let mut frame = Vec::with_capacity(header.len().saturating_add(payload.len()));
+    frame.extend_from_slice(header);
+    frame.extend_from_slice(payload);
+    (frame.into(), header.len())
 }
 
 impl From<Message> for Prepared {

@@ -1,9 +1,14 @@
 //! The read buffer, in which messages are assembled where they lie.
 
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::connection::{Connection, ControlPayload, Event};
 use crate::error::ProtocolError;
+#[cfg(feature = "deflate")]
+use crate::message::inflation::{Inflation, Place};
 use crate::message::types::{Message, MessageRef, Utf8Bytes};
 use crate::opcode::MessageType;
 use crate::role::Role;
@@ -15,7 +20,7 @@ pub const READ_SIZE: usize = 16 * 1024;
 
 /// Up to this length a message is copied out of the read buffer, which takes no longer than sharing
 /// the buffer would; longer ones are split off without a copy.
-const COPY_UP_TO: usize = 1024;
+pub(super) const COPY_UP_TO: usize = 1024;
 
 /// What one step of reading came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,9 @@ pub struct ReadBuffer {
     begun: bool,
     /// What was handed out last, to be dropped at the next step.
     lent: Option<Lent>,
+    /// Where compressed messages are inflated, if compression was agreed on.
+    #[cfg(feature = "deflate")]
+    pub(super) inflation: Option<Box<Inflation>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +82,9 @@ struct Lent {
     last: bool,
     /// Handed out as a message, not as a piece of one.
     whole: bool,
+    /// Where it lies, if it was compressed.
+    #[cfg(feature = "deflate")]
+    inflated: Option<Place>,
 }
 
 impl ReadBuffer {
@@ -86,6 +97,8 @@ impl ReadBuffer {
             message: None,
             begun: false,
             lent: None,
+            #[cfg(feature = "deflate")]
+            inflation: None,
         }
     }
 
@@ -96,7 +109,10 @@ impl ReadBuffer {
 
     /// Bytes read that have not gone through the connection yet.
     pub(crate) fn unparsed(&self) -> usize {
-        self.buffer.len().saturating_sub(self.parsed)
+        let unparsed = self.buffer.len().saturating_sub(self.parsed);
+        #[cfg(feature = "deflate")]
+        let unparsed = unparsed.saturating_add(self.inflation.as_ref().map_or(0, |i| i.waiting()));
+        unparsed
     }
 
     /// One step: the next event in the bytes at hand, whole messages only if `whole`.
@@ -164,6 +180,10 @@ impl ReadBuffer {
             self.lend(message_type, false, false);
             return Ok(Some(Step::Chunk));
         }
+        #[cfg(feature = "deflate")]
+        if let Some(step) = self.inflate(connection, whole, now)? {
+            return Ok(Some(step));
+        }
         while let Some(input) = self.buffer.get_mut(self.parsed..).filter(|input| !input.is_empty())
         {
             let received = match connection.receive(input, now) {
@@ -186,6 +206,18 @@ impl ReadBuffer {
             };
             let (message_type, length) = (chunk.message_type(), chunk.payload().len());
             let last = chunk.is_last();
+            #[cfg(feature = "deflate")]
+            if chunk.is_compressed() {
+                let is_first = chunk.is_first();
+                self.message = Some(message_type);
+                if let Some(inflation) = &mut self.inflation {
+                    inflation.take_in(message_type, is_first, self.parsed, length, last);
+                }
+                match self.inflate(connection, whole, now)? {
+                    None => continue,
+                    step => return Ok(step),
+                }
+            }
             self.gather(length);
             self.message = Some(message_type);
             if last || !whole {
@@ -194,7 +226,42 @@ impl ReadBuffer {
                 return Ok(Some(if whole { Step::Message } else { Step::Chunk }));
             }
         }
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &mut self.inflation {
+            inflation.release();
+        }
         Ok(None)
+    }
+
+    /// Goes on inflating what has come of a compressed message: the next step in it, if it comes to
+    /// one before all of that is used up.
+    #[cfg(feature = "deflate")]
+    fn inflate<R: Role>(
+        &mut self,
+        connection: &mut Connection<R>,
+        whole: bool,
+        now: Timestamp,
+    ) -> Result<Option<Step>, ProtocolError> {
+        let (Some(inflation), Some(message_type)) = (&mut self.inflation, self.message) else {
+            return Ok(None);
+        };
+        match inflation.step(&self.buffer, whole) {
+            Ok(None) => Ok(None),
+            Ok(Some((place, last))) => {
+                let inflated = inflation.bytes(place);
+                let cut = whole && self.begun && utf8::whole(inflated).is_none();
+                self.lend(if cut { MessageType::Binary } else { message_type }, last, whole);
+                if let Some(lent) = &mut self.lent {
+                    lent.inflated = Some(place);
+                }
+                Ok(Some(if whole { Step::Message } else { Step::Chunk }))
+            }
+            Err(error) => {
+                connection.peer_broke(error, now);
+                self.fail();
+                Err(error)
+            }
+        }
     }
 
     /// Whether what has been gathered is UTF-8 by itself.
@@ -220,7 +287,14 @@ impl ReadBuffer {
     /// Hands out what has been gathered.
     #[inline]
     fn lend(&mut self, message_type: MessageType, last: bool, whole: bool) {
-        self.lent = Some(Lent { message_type, first: !self.begun, last, whole });
+        self.lent = Some(Lent {
+            message_type,
+            first: !self.begun,
+            last,
+            whole,
+            #[cfg(feature = "deflate")]
+            inflated: None,
+        });
         self.begun = !last;
         if last {
             self.message = None;
@@ -230,9 +304,14 @@ impl ReadBuffer {
     /// Drops what was handed out last.
     #[inline]
     fn take_back(&mut self) {
-        if self.lent.take().is_some() {
+        if let Some(lent) = self.lent.take() {
             self.start = self.parsed;
             self.end = self.parsed;
+            #[cfg(feature = "deflate")]
+            if let (Some(place), Some(inflation)) = (lent.inflated, &mut self.inflation) {
+                inflation.take_back(place);
+            }
+            let _ = lent;
         }
     }
 
@@ -241,13 +320,17 @@ impl ReadBuffer {
         self.begun = false;
         self.start = self.parsed;
         self.end = self.parsed;
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &mut self.inflation {
+            inflation.forget();
+        }
     }
 
     /// The message that [`Step::Message`] told of, lent; `None` after any other step.
     #[must_use]
     pub fn message(&self) -> Option<MessageRef<'_>> {
         let lent = self.lent.filter(|lent| lent.whole)?;
-        let payload = self.buffer.get(self.start..self.end)?;
+        let payload = self.payload(&lent)?;
         Some(MessageRef { message_type: lent.message_type, payload })
     }
 
@@ -255,16 +338,34 @@ impl ReadBuffer {
     #[must_use]
     pub fn chunk(&self) -> Option<ChunkRef<'_>> {
         let lent = self.lent?;
-        let payload = self.buffer.get(self.start..self.end)?;
+        let payload = self.payload(&lent)?;
         let Lent { message_type, first: is_first, last: is_last, .. } = lent;
         Some(ChunkRef { message_type, payload, is_first, is_last })
+    }
+
+    /// The bytes handed out.
+    #[inline]
+    fn payload(&self, lent: &Lent) -> Option<&[u8]> {
+        #[cfg(feature = "deflate")]
+        if let Some(place) = lent.inflated {
+            return self.inflation.as_ref().map(|inflation| inflation.bytes(place));
+        }
+        let _ = lent;
+        self.buffer.get(self.start..self.end)
     }
 
     /// The whole message that the last step came to: one of up to 1 KiB copied, so that keeping it
     /// does not keep the buffer; a longer one split off without a copy.
     pub fn take_message(&mut self) -> Option<Message> {
         let lent = self.lent.take_if(|lent| lent.whole)?;
-        let payload = self.split_off_message();
+        #[cfg(feature = "deflate")]
+        let inflated = match (lent.inflated, &mut self.inflation) {
+            (Some(place), Some(inflation)) => Some(inflation.take(place)),
+            _ => None,
+        };
+        #[cfg(not(feature = "deflate"))]
+        let inflated = None;
+        let payload = inflated.unwrap_or_else(|| self.split_off_message());
         match lent.message_type {
             MessageType::Binary => Some(Message::Binary(payload)),
             // The text is known to be valid; the type that says so checks it once more.
@@ -354,6 +455,9 @@ impl ReadBuffer {
 
     /// Bytes of memory that the buffer takes up.
     pub(crate) fn capacity(&self) -> usize {
-        self.buffer.capacity()
+        let capacity = self.buffer.capacity();
+        #[cfg(feature = "deflate")]
+        let capacity = capacity.saturating_add(self.inflation.as_ref().map_or(0, |i| i.capacity()));
+        capacity
     }
 }

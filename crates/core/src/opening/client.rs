@@ -66,6 +66,13 @@ impl ConnectRequest {
         self
     }
 
+    /// Offers extensions.
+    #[must_use]
+    pub const fn extensions(mut self, extensions: ExtensionConfig) -> Self {
+        self.extensions = extensions;
+        self
+    }
+
     /// Whether it is a failure when the server chooses none of the subprotocols offered. Default
     /// no.
     #[must_use]

@@ -23,6 +23,7 @@ pub struct ServerOpening {
     handshake: ServerHandshake,
     received: BytesMut,
     head_length: usize,
+    extensions: ExtensionConfig,
 }
 
 /// What became of a request.
@@ -61,7 +62,19 @@ impl ServerOpening {
     /// A handshake at its start.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
-        Self { handshake: ServerHandshake::new(limits), received: BytesMut::new(), head_length: 0 }
+        Self {
+            handshake: ServerHandshake::new(limits),
+            received: BytesMut::new(),
+            head_length: 0,
+            extensions: ExtensionConfig::default(),
+        }
+    }
+
+    /// Sets the extensions that are accepted if a client offers them; by default none.
+    #[must_use]
+    pub const fn extensions(mut self, extensions: ExtensionConfig) -> Self {
+        self.extensions = extensions;
+        self
     }
 
     /// The buffer to read into: append to it, and do nothing else with it.
@@ -123,7 +136,7 @@ impl ServerOpening {
         let Some(request) = self.request() else {
             return Outcome::Refused(self.refuse(HandshakeError::Malformed));
         };
-        let extensions = match request.negotiate(ExtensionConfig::default()) {
+        let extensions = match request.negotiate(self.extensions) {
             Ok(extensions) => extensions,
             Err(error) => return Outcome::Refused(self.refuse(error)),
         };

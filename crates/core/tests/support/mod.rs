@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[cfg(feature = "deflate")]
+pub(crate) mod deflate;
 #[cfg(feature = "alloc")]
 pub(crate) mod endpoint;
 #[cfg(feature = "alloc")]

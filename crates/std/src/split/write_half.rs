@@ -45,6 +45,27 @@ impl<S: TryClone> WriteHalf<S> {
         self.shared.send(false, |endpoint| endpoint.send(message))
     }
 
+    /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
+    /// not depend on what else is sent (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.shared.send(true, |endpoint| endpoint.send_uncompressed(message))
+    }
+
+    /// Queues a message that is never compressed; as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn feed_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.shared.send(false, |endpoint| endpoint.send_uncompressed(message))
+    }
+
     /// [`feed`](Self::feed) for borrowed text.
     ///
     /// # Errors

@@ -1,0 +1,161 @@
+//! `miniz_oxide`: without unsafe code, and for targets without std.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use miniz_oxide::DataFormat;
+use miniz_oxide::deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, compress};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY,
+    TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+
+use crate::deflate::TAIL;
+use crate::deflate::compressor::CompressorKind;
+use crate::deflate::config::WindowBits;
+use crate::deflate::engine::{Codec, Compress, Corrupt, Decompress, Flow, Inflated};
+
+pub(in crate::deflate) struct Miniz;
+
+impl Codec for Miniz {
+    type Compressor = Box<CompressorOxide>;
+    type Decompressor = Inflater;
+}
+
+impl Compress for Box<CompressorOxide> {
+    /// With a window of under 15 bits the engine refers back by 4 KiB at most, and of under 12 bits
+    /// by one byte. The memory level means nothing to it.
+    fn new(kind: CompressorKind) -> Self {
+        Self::new(CompressorOxide::with_params(
+            DataFormat::Raw,
+            kind.level.get(),
+            CompressionStrategy::Default,
+            kind.window_bits.get(),
+        ))
+    }
+
+    fn reset(&mut self) {
+        CompressorOxide::reset(self);
+    }
+
+    fn preload(&mut self, _history: &[u8]) {}
+
+    fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Flow {
+        let (_, consumed, produced) = compress(self, input, output, TDEFLFlush::Sync);
+        Flow { consumed, produced }
+    }
+}
+
+/// A decompressor and its window: the first `length` bytes of `window` have been inflated, of which
+/// those from `handed_out` on are still to be handed out.
+pub(in crate::deflate) struct Inflater {
+    state: Box<DecompressorOxide>,
+    window: Vec<u8>,
+    length: usize,
+    handed_out: usize,
+}
+
+/// What may be referred to, and as much again to inflate into.
+const WINDOW: usize = 2 * WindowBits::MAX.window();
+
+/// The window is linear, so the engine sees what refers to before its start.
+const FLAGS: u32 = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
+
+impl Inflater {
+    /// Makes room behind what may be referred to.
+    fn slide(&mut self) {
+        if self.length == self.window.len() {
+            let kept = WindowBits::MAX.window();
+            let from = self.length.saturating_sub(kept);
+            self.window.copy_within(from.., 0);
+            self.length = kept;
+            self.handed_out = self.handed_out.saturating_sub(from);
+        }
+    }
+
+    /// Moves what has been inflated into `output`.
+    fn hand_out(&mut self, output: &mut [u8]) -> usize {
+        let ready = self.window.get(self.handed_out..self.length).unwrap_or_default();
+        let count = ready.len().min(output.len());
+        if let (Some(to), Some(from)) = (output.get_mut(..count), ready.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.handed_out = self.handed_out.saturating_add(count);
+        count
+    }
+}
+
+impl Decompress for Inflater {
+    fn new() -> Self {
+        Self { state: Box::default(), window: alloc::vec![0; WINDOW], length: 0, handed_out: 0 }
+    }
+
+    fn reset(&mut self) {
+        self.state.init();
+        self.length = 0;
+        self.handed_out = 0;
+    }
+
+    fn preload(&mut self, history: &[u8]) {
+        let surplus = history.len().saturating_sub(WindowBits::MAX.window());
+        for byte in history.get(surplus..).unwrap_or_default().chunks(1024) {
+            if self.window.len().saturating_sub(self.length) < byte.len() {
+                let kept = WindowBits::MAX.window().min(self.length);
+                let from = self.length.saturating_sub(kept);
+                self.window.copy_within(from..self.length, 0);
+                self.length = kept;
+            }
+            let end = self.length.saturating_add(byte.len());
+            if let Some(place) = self.window.get_mut(self.length..end) {
+                place.copy_from_slice(byte);
+                self.length = end;
+            }
+        }
+        self.handed_out = self.length;
+    }
+
+    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, Corrupt> {
+        let mut flow = Flow { consumed: 0, produced: self.hand_out(output) };
+        let mut is_final = false;
+        while flow.produced < output.len() && !is_final {
+            self.slide();
+            let rest = input.get(flow.consumed..).unwrap_or_default();
+            let (status, consumed, produced) =
+                decompress(&mut self.state, rest, &mut self.window, self.length, FLAGS);
+            self.length = self.length.saturating_add(produced);
+            flow.consumed = flow.consumed.saturating_add(consumed);
+            let room = output.get_mut(flow.produced..).unwrap_or_default();
+            flow.produced = flow.produced.saturating_add(self.hand_out(room));
+            match status {
+                TINFLStatus::Done => is_final = true,
+                TINFLStatus::HasMoreOutput => {}
+                TINFLStatus::NeedsMoreInput => break,
+                _ => return Err(Corrupt),
+            }
+        }
+        // The end is told when everything before it has been handed out.
+        is_final &= self.handed_out == self.length;
+        Ok(Inflated { flow, is_final })
+    }
+
+    fn end_message(&mut self) -> Result<bool, Corrupt> {
+        let mut rest = TAIL.as_slice();
+        // The engine stops at the end of each block, of which at most one for each byte has any.
+        for _ in 0..=TAIL.len() {
+            self.slide();
+            let flags = FLAGS | TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
+            let (status, consumed, produced) =
+                decompress(&mut self.state, rest, &mut self.window, self.length, flags);
+            rest = rest.get(consumed..).unwrap_or_default();
+            match status {
+                TINFLStatus::BlockBoundary if produced == 0 && rest.is_empty() => return Ok(false),
+                TINFLStatus::Done if produced == 0 && rest.is_empty() => return Ok(true),
+                TINFLStatus::BlockBoundary if produced == 0 => {}
+                _ => return Err(Corrupt),
+            }
+        }
+        Err(Corrupt)
+    }
+}
