@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::compression::Compression;
 use crate::connect::why_not_connected;
 use crate::signals::Signals;
 use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, WRONG_USE, tell_failure};
@@ -54,6 +55,8 @@ pub(crate) struct Options {
     /// Send binary messages; so it is without --text.
     #[arg(long)]
     binary: bool,
+    #[command(flatten)]
+    compression: Compression,
 }
 
 fn parse_count(count: &str) -> Result<usize, String> {
@@ -115,7 +118,7 @@ pub(crate) async fn run(options: Options) -> ExitCode {
 /// What is in flight may be queued, so that sending never waits while nothing is received.
 fn config(options: &Options) -> Config {
     let length = u64::try_from(options.size).unwrap_or(u64::MAX);
-    let default = Config::DEFAULT;
+    let default = options.compression.apply(Config::DEFAULT);
     Config {
         max_message_length: length.max(default.max_message_length),
         max_frame_length: length.max(default.max_frame_length),

@@ -15,6 +15,7 @@ use duologue_tokio::{
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::compression::Compression;
 use crate::signals::Signals;
 use crate::terminal::{HELP, Input, Output, Reading, parse_code, parse_reason, read_lines};
 use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, WRONG_USE};
@@ -71,6 +72,8 @@ pub(crate) struct Options {
     /// The largest message accepted, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Config::DEFAULT.max_message_length)]
     max_message: u64,
+    #[command(flatten)]
+    compression: Compression,
     /// Tell nothing but messages and failures.
     #[arg(short, long)]
     quiet: bool,
@@ -114,9 +117,15 @@ pub(crate) async fn run(options: Options) -> ExitCode {
     };
     // Until now a signal ended the process; from now on it ends the connection.
     let signals = Signals::new().ok();
-    output.note(&match websocket.subprotocol() {
-        Some(name) => format!("connected to {url} ({name})"),
-        None => format!("connected to {url}"),
+    let agreed = [websocket.subprotocol().unwrap_or_default(), &websocket.extensions().to_string()]
+        .into_iter()
+        .filter(|agreed| !agreed.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
+    output.note(&if agreed.is_empty() {
+        format!("connected to {url}")
+    } else {
+        format!("connected to {url} ({agreed})")
     });
     let person = io::stdin().is_terminal();
     let commands = options.slash || person;
@@ -173,7 +182,7 @@ fn prepare(options: &Options) -> Result<Prepared, String> {
     let config = Config {
         max_message_length: options.max_message,
         keepalive: (!interval.is_zero()).then_some(Keepalive { interval, timeout: interval }),
-        ..Config::DEFAULT
+        ..options.compression.apply(Config::DEFAULT)
     };
     let code = close.first().map_or(Ok(CloseCode::NORMAL), |code| parse_code(code))?;
     let reason = close.get(1).map_or(Ok(String::new()), |reason| parse_reason(reason))?;

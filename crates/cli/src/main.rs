@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod compression;
 mod connect;
 mod hex;
 mod serve;

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, trace, warn};
 
+use crate::compression::Compression;
 use crate::signals::Signals;
 use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, tell_failure};
 
@@ -40,6 +41,8 @@ pub(crate) struct Options {
     /// The largest message accepted, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Config::DEFAULT.max_message_length)]
     max_message: u64,
+    #[command(flatten)]
+    compression: Compression,
     /// Log each connection and request (-v), or messages too (-vv).
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -163,6 +166,7 @@ impl Connection {
         let peer = self.peer;
         let _ = stream.set_nodelay(true);
         let config = Config { max_message_length: self.options.max_message, ..Config::DEFAULT };
+        let config = self.options.compression.apply(config);
         let server = ServerOptions::new().with_config(config);
         let decide = |request: &Request<'_>| {
             debug!("{peer} {} {}", request.method(), request.target());
@@ -184,7 +188,10 @@ impl Connection {
                 return;
             }
         };
-        info!("{peer} connected");
+        match websocket.extensions().deflate {
+            None => info!("{peer} connected"),
+            Some(deflate) => info!("{peer} connected, with {deflate}"),
+        }
         match self.echo(websocket).await {
             Ok(end) => info!("{peer} {end}"),
             Err(error) => warn!("{peer} {error}"),

@@ -232,3 +232,50 @@ fn output_that_nobody_reads_stops_no_server() {
     server.signal("TERM");
     server.wait().expect(0);
 }
+
+#[test]
+fn compression_is_agreed_on_if_both_ask_for_it() {
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    let plain = Server::start(&[]);
+    let (_, head) = plain.websocket(offer);
+    assert_eq!(field(&head, "Sec-WebSocket-Extensions"), None);
+
+    let compressing = Server::start(&["--compress"]);
+    let (mut stream, head) = compressing.websocket(offer);
+    assert_eq!(field(&head, "Sec-WebSocket-Extensions"), Some("permessage-deflate"));
+    // "Hello", compressed as in RFC 7692 section 7.2.3.1; it comes back as it is, for it is short.
+    stream.write_all(b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\x00").expect("written");
+    assert_eq!(read_frame(&mut stream), (0x81, false, b"Hello".to_vec()));
+    let (_, head) = compressing.websocket("");
+    assert_eq!(field(&head, "Sec-WebSocket-Extensions"), None);
+
+    let alone = Server::start(&["-z", "--no-context-takeover", "--level", "9"]);
+    let (_, head) = alone.websocket(offer);
+    assert_eq!(
+        field(&head, "Sec-WebSocket-Extensions"),
+        Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover")
+    );
+}
+
+#[test]
+fn compressed_lines_come_back_and_the_agreement_is_told() {
+    let server = Server::start(&["--compress"]);
+    let url = format!("ws://{}/", server.address);
+    let lines = "a line that is long enough to be compressed, and long enough, and long enough\n";
+    let lines = lines.repeat(20);
+    let ended = run(&["connect", "--compress", &url], &lines).expect(0);
+    assert_eq!(ended.stdout, lines);
+    ended.tells("(permessage-deflate)");
+    let ended = run(&["connect", &url], &lines).expect(0);
+    assert_eq!(ended.stdout, lines);
+    assert!(!ended.stderr.contains("permessage"), "{ended:?}");
+    let bench = ["bench", "-z", "--size", "2000", "--duration", "0.2", "--connections", "2", &url];
+    run(&bench, "").expect(0);
+}
+
+#[test]
+fn compression_level_out_of_range_is_refused() {
+    for arguments in [&["serve", "-z", "--level", "10"][..], &["serve", "--level", "2"]] {
+        run(arguments, "").expect(2);
+    }
+}

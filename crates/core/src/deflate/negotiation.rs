@@ -1,15 +1,17 @@
 //! What both ends agree on (RFC 7692 sections 5 and 7.1).
 
+use core::fmt;
+
 use crate::deflate::Direction;
 use crate::deflate::config::{DeflateConfig, WindowBits};
 use crate::handshake::Extension;
 use crate::handshake::extensions::ParameterValue;
-use crate::handshake::response::Writer;
 
 /// The extension's registered name.
 pub(crate) const NAME: &str = "permessage-deflate";
 
-/// The parameters of a response, as they stand in it (RFC 7692 section 7.1).
+/// The parameters of a response, as they stand in it (RFC 7692 section 7.1). Displayed, they are what
+/// stands in the field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeflateParameters {
     /// The server compresses each message by itself.
@@ -150,28 +152,28 @@ impl DeflateConfig {
         })
     }
 
-    /// Writes a client's offer. That it can keep to a smaller window is always told.
-    pub(crate) fn write_offer(&self, writer: &mut Writer<'_>) {
-        writer.put(NAME.as_bytes());
-        put_flag(writer, 0, self.server_no_context_takeover);
-        put_flag(writer, 1, self.client_no_context_takeover);
+    /// A client's offer, in pieces. That it can keep to a smaller window is always told.
+    pub(crate) fn offer(&self, put: &mut impl FnMut(&'static str)) {
         let smaller = |bits: WindowBits| Some(bits).filter(|bits| *bits < WindowBits::MAX);
-        put_bits(writer, 2, smaller(self.server_max_window_bits));
+        put(NAME);
+        put_flag(put, 0, self.server_no_context_takeover);
+        put_flag(put, 1, self.client_no_context_takeover);
+        put_bits(put, 2, smaller(self.server_max_window_bits));
         match smaller(self.client_max_window_bits) {
-            None => put_flag(writer, 3, true),
-            bits => put_bits(writer, 3, bits),
+            None => put_flag(put, 3, true),
+            bits => put_bits(put, 3, bits),
         }
     }
 }
 
 impl DeflateParameters {
-    /// Writes a server's answer.
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        writer.put(NAME.as_bytes());
-        put_flag(writer, 0, self.server_no_context_takeover);
-        put_flag(writer, 1, self.client_no_context_takeover);
-        put_bits(writer, 2, self.server_max_window_bits);
-        put_bits(writer, 3, self.client_max_window_bits);
+    /// A server's answer, in pieces.
+    pub(crate) fn answer(&self, put: &mut impl FnMut(&'static str)) {
+        put(NAME);
+        put_flag(put, 0, self.server_no_context_takeover);
+        put_flag(put, 1, self.client_no_context_takeover);
+        put_bits(put, 2, self.server_max_window_bits);
+        put_bits(put, 3, self.client_max_window_bits);
     }
 
     /// How the server compresses.
@@ -191,15 +193,26 @@ impl DeflateParameters {
     }
 }
 
-fn put_flag(writer: &mut Writer<'_>, index: usize, is_set: bool) {
-    if is_set && let Some((name, _)) = PARAMETERS.get(index) {
-        writer.put(b"; ").put(name.as_bytes());
+/// As they stand in a response, such as `permessage-deflate; client_max_window_bits=12`.
+impl fmt::Display for DeflateParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        self.answer(&mut |piece| result = result.and_then(|()| f.write_str(piece)));
+        result
     }
 }
 
-fn put_bits(writer: &mut Writer<'_>, index: usize, bits: Option<WindowBits>) {
+fn put_flag(put: &mut impl FnMut(&'static str), index: usize, is_set: bool) {
+    if is_set && let Some((name, _)) = PARAMETERS.get(index) {
+        put("; ");
+        put(name);
+    }
+}
+
+fn put_bits(put: &mut impl FnMut(&'static str), index: usize, bits: Option<WindowBits>) {
     if let Some(bits) = bits {
-        put_flag(writer, index, true);
-        writer.put(b"=").put(text(bits).as_bytes());
+        put_flag(put, index, true);
+        put("=");
+        put(text(bits));
     }
 }

@@ -1,5 +1,7 @@
 //! Extensions (RFC 6455 section 9): the grammar of their lists, and the one place of negotiation.
 
+use core::fmt;
+
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, DeflateParameters, NAME as PERMESSAGE_DEFLATE};
 use crate::handshake::HandshakeError;
@@ -42,10 +44,24 @@ impl NegotiatedExtensions {
         #[cfg(feature = "deflate")]
         if let Some(parameters) = self.deflate {
             writer.put(FIELD);
-            parameters.write(writer);
+            parameters.answer(&mut |piece| {
+                writer.put(piece.as_bytes());
+            });
             writer.put(b"\r\n");
         }
         let _ = writer;
+    }
+}
+
+/// As the browser's `extensions` has it: what stands in the response's field, or nothing.
+impl fmt::Display for NegotiatedExtensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "deflate")]
+        if let Some(parameters) = &self.deflate {
+            parameters.fmt(f)?;
+        }
+        let _ = f;
+        Ok(())
     }
 }
 
@@ -89,7 +105,9 @@ impl ExtensionConfig {
         #[cfg(feature = "deflate")]
         if let Some(config) = self.deflate {
             writer.put(FIELD);
-            config.write_offer(writer);
+            config.offer(&mut |piece| {
+                writer.put(piece.as_bytes());
+            });
             writer.put(b"\r\n");
         }
         let _ = writer;

@@ -8,7 +8,7 @@ mod head;
 mod key;
 mod origin;
 mod request;
-pub(crate) mod response;
+mod response;
 mod server;
 
 pub use client::{
