@@ -77,3 +77,89 @@ impl CodecPool for ThreadCodecs {
         let _ = DECOMPRESSORS.try_with(|kept| keep(kept, decompressor));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use duologue_core::handshake::NegotiatedExtensions;
+    use duologue_core::{Config, Timestamp};
+
+    use super::*;
+    use crate::{Endpoint, OsKeys, Role, open_endpoint};
+    use duologue_core::deflate::{CompressionLevel, DeflateConfig, DeflateParameters};
+
+    fn endpoint(role: Role, level: u8, takes_over: bool) -> Endpoint {
+        let deflate = DeflateConfig {
+            level: CompressionLevel::new(level).unwrap(),
+            ..DeflateConfig::DEFAULT
+        };
+        let config = Config { deflate: Some(deflate), ..Config::DEFAULT };
+        let mut extensions = NegotiatedExtensions::default();
+        extensions.deflate = Some(DeflateParameters {
+            server_no_context_takeover: !takes_over,
+            client_no_context_takeover: !takes_over,
+            ..DeflateParameters::default()
+        });
+        open_endpoint(role, &config, extensions, BytesMut::new(), Timestamp::ZERO)
+    }
+
+    /// How many compressors and decompressors this thread keeps.
+    fn kept() -> (usize, usize) {
+        let compressors = COMPRESSORS.with_borrow(Vec::len);
+        (compressors, DECOMPRESSORS.with_borrow(Vec::len))
+    }
+
+    /// A message from one end to the other.
+    fn exchange(from: &mut Endpoint, to: &mut Endpoint) {
+        let text = "a text that is a text that is a text that is a text that is a text";
+        from.send_text(text).unwrap();
+        let mut slices = [&[][..]; duologue_core::MAX_SLICES];
+        let count = from.write_slices(&mut slices);
+        for slice in slices.iter().take(count) {
+            to.read_room().extend_from_slice(slice);
+        }
+        from.wrote(from.buffered_amount());
+        assert!(to.next_message(Timestamp::ZERO).unwrap().is_some());
+        assert_eq!(to.message().unwrap().text(), Some(text));
+        assert!(to.next_message(Timestamp::ZERO).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_thread_keeps_a_bounded_number_and_connections_beyond_it_go_on() {
+        assert_eq!(kept(), (0, 0));
+        let mut pairs: Vec<_> = (0..2 * MOST_KEPT)
+            .map(|_| (endpoint(Role::Client(OsKeys), 1, true), endpoint(Role::Server, 1, true)))
+            .collect();
+        for _ in 0..3 {
+            for (client, server) in &mut pairs {
+                exchange(client, server);
+                exchange(server, client);
+            }
+            assert_eq!(kept(), (MOST_KEPT, MOST_KEPT));
+        }
+    }
+
+    #[test]
+    fn connections_that_take_nothing_over_share_one() {
+        for _ in 0..20 {
+            let mut client = endpoint(Role::Client(OsKeys), 1, false);
+            let mut server = endpoint(Role::Server, 1, false);
+            exchange(&mut client, &mut server);
+            exchange(&mut server, &mut client);
+            assert_eq!(kept(), (1, 1));
+        }
+    }
+
+    #[test]
+    fn compressors_of_another_kind_are_not_handed_out() {
+        for level in [1, 9, 1, 9, 5] {
+            let mut client = endpoint(Role::Client(OsKeys), level, false);
+            exchange(&mut client, &mut endpoint(Role::Server, level, false));
+        }
+        assert_eq!(kept().0, 3);
+        let kinds = COMPRESSORS.with_borrow(|kept| {
+            kept.iter().map(|codec| codec.kind().level.get()).collect::<Vec<_>>()
+        });
+        assert_eq!(kinds, [1, 9, 5]);
+    }
+}
