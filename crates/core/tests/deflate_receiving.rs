@@ -5,7 +5,8 @@
 
 mod support;
 
-use duologue_core::{Config, Endpoint, MessageType, ProtocolError, ReadyState};
+use duologue_core::handshake::NegotiatedExtensions;
+use duologue_core::{Config, Endpoint, Message, MessageType, ProtocolError, ReadyState, Step};
 
 use support::deflate::{CONFIG, agreed, alone, compressing};
 use support::endpoint::{Mode, Reader, put, written_frames};
@@ -261,5 +262,90 @@ fn a_large_message_comes_whole_or_in_flat_pieces() {
                 assert!(endpoint.buffer_capacity() < 128 * 1024, "{}", endpoint.buffer_capacity());
             }
         }
+    }
+}
+
+#[test]
+fn message_that_is_only_looked_at_does_not_come_again_behind_an_uncompressed_one() {
+    let hello: &[u8] = b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00";
+    let frames = [hello, b"\x81\x05World", hello, b"\x81\x01!", hello].concat();
+    for end in End::BOTH {
+        for mode in [Mode::Messages, Mode::Lent, Mode::Chunks] {
+            let mut endpoint = compressing(end, &CONFIG, alone());
+            let reader = read(end, &mut endpoint, &frames, usize::MAX, mode);
+            assert_eq!(
+                reader.heard,
+                ["Hello", "World", "Hello", "!", "Hello"].map(text),
+                "{mode:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn short_cut_for_whole_messages_leaves_compressed_ones_alone() {
+    let hello = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00";
+    for end in End::BOTH {
+        let mut endpoint = compressing(end, &CONFIG, agreed());
+        put(&mut endpoint, &from_peer(end, &[&b"\x81\x05World"[..], hello].concat()));
+        assert_eq!(endpoint.next_whole(T0), Ok(true));
+        assert_eq!(endpoint.take_message(), Some(Message::text("World")));
+        assert_eq!(endpoint.next_whole(T0), Ok(false));
+        assert_eq!(endpoint.next_message(T0), Ok(Some(Step::Message)));
+        assert_eq!(endpoint.take_message(), Some(Message::text("Hello")));
+        assert_eq!(endpoint.next_message(T0), Ok(None));
+    }
+}
+
+#[test]
+fn read_buffer_that_was_taken_out_inflates() {
+    let frames = b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
+    for end in End::BOTH {
+        let mut endpoint = compressing(end, &CONFIG, agreed());
+        let mut buffer = endpoint.take_read_buffer();
+        let mut messages = 0;
+        for byte in from_peer(end, frames) {
+            buffer.room(100).extend_from_slice(&[byte]);
+            while let Some(step) = endpoint.next_message_in(&mut buffer, T0).unwrap() {
+                assert_eq!(step, Step::Message);
+                assert_eq!(buffer.message().unwrap().payload(), b"Hello");
+                assert_eq!(buffer.take_message(), Some(Message::text("Hello")));
+                messages += 1;
+            }
+        }
+        assert_eq!(messages, 2);
+        buffer.room(100).extend_from_slice(&from_peer(end, b"\xc1\x01\x07"));
+        let error = endpoint.next_chunk_in(&mut buffer, T0);
+        assert_eq!(error, Err(ProtocolError::CorruptDeflate));
+        assert_eq!(endpoint.ready_state(), ReadyState::Closing);
+    }
+}
+
+#[test]
+fn compressed_message_behind_the_handshake_is_heard() {
+    for end in End::BOTH {
+        let mut endpoint = Endpoint::new(end.role(), &CONFIG, T0);
+        let mut extensions = NegotiatedExtensions::default();
+        extensions.deflate = Some(agreed());
+        let leftover = from_peer(end, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00");
+        endpoint.open(extensions, leftover.as_slice().into(), T0);
+        assert_eq!(endpoint.extensions(), extensions);
+        assert_eq!(endpoint.next_message(T0), Ok(Some(Step::Message)));
+        assert_eq!(endpoint.message().unwrap().text(), Some("Hello"));
+    }
+}
+
+#[test]
+fn endpoint_that_has_gathered_a_part_of_a_message_is_not_idle() {
+    for end in End::BOTH {
+        let mut endpoint = compressing(end, &CONFIG, agreed());
+        put(&mut endpoint, &from_peer(end, b"\x41\x03\xf2\x48\xcd"));
+        assert_eq!(endpoint.next_message(T0), Ok(None));
+        assert!(!endpoint.is_idle(), "three bytes have not been handed out");
+        put(&mut endpoint, &from_peer(end, b"\x80\x04\xc9\xc9\x07\x00"));
+        assert_eq!(endpoint.next_message(T0), Ok(Some(Step::Message)));
+        assert_eq!(endpoint.take_message(), Some(Message::text("Hello")));
+        assert_eq!(endpoint.next_message(T0), Ok(None));
+        assert!(endpoint.is_idle());
     }
 }

@@ -81,6 +81,11 @@ impl Incoming {
         self.claimed_rsv
     }
 
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn max_message_length(&self) -> u64 {
+        self.max_message_length
+    }
+
     /// Payload bytes of the current data frame that have not come yet; 0 between frames.
     pub(crate) fn payload_remaining(&self) -> u64 {
         match self.frame {

@@ -345,6 +345,12 @@ impl<R: Role> Connection<R> {
         }
     }
 
+    /// The largest message received.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn max_message_length(&self) -> u64 {
+        self.incoming.max_message_length()
+    }
+
     /// The peer broke a rule that is judged outside: the connection fails.
     #[cfg(feature = "deflate")]
     pub(crate) fn peer_broke(&mut self, error: ProtocolError, now: Timestamp) {

@@ -3,10 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::deflate::engine::{Codec, Decompress, Engine, Inflated};
+use crate::deflate::engine::{Codec, Decompress, Engine, Inflated, State};
 use crate::deflate::history::History;
 use crate::deflate::pool::Lineage;
-use crate::error::ProtocolError;
 
 /// How many bytes are inflated at a time, at most.
 pub(super) const PIECE: usize = 16 * 1024;
@@ -61,22 +60,16 @@ impl Decompressor {
         }
     }
 
-    /// Inflates into the output buffer, from `at` up to `end`.
-    pub(super) fn inflate(
-        &mut self,
-        input: &[u8],
-        at: usize,
-        end: usize,
-    ) -> Result<Inflated, ProtocolError> {
+    /// Inflates into the output buffer, `room` bytes at most.
+    pub(super) fn inflate(&mut self, input: &[u8], room: usize) -> Inflated {
         self.is_clean = false;
-        let room = self.output.get_mut(at..end).unwrap_or_default();
-        self.engine.decompress(input, room).map_err(|_| ProtocolError::CorruptDeflate)
+        let room = self.output.get_mut(..room).unwrap_or_default();
+        self.engine.decompress(input, room)
     }
 
-    /// Puts back the end that a message's data was cut off, with which a block must end. Whether that
-    /// block says that it is the last one.
-    pub(super) fn end_message(&mut self) -> Result<bool, ProtocolError> {
-        self.engine.end_message().map_err(|_| ProtocolError::CorruptDeflate)
+    /// Puts back the end that a message's data was cut off, with which a block must end.
+    pub(super) fn end_message(&mut self) -> State {
+        self.engine.end_message()
     }
 
     /// The first `length` bytes of what was inflated last.

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 
 use crate::deflate::compressor::{Compressor, CompressorKind};
-use crate::deflate::config::DeflateConfig;
+use crate::deflate::config::{DeflateConfig, WindowBits};
 use crate::deflate::history::History;
+use crate::deflate::negotiation::DeflateParameters;
 use crate::deflate::pool::{CodecPool, Lineage};
 use crate::deflate::{Direction, TAIL};
 
@@ -30,25 +31,50 @@ pub(crate) struct Deflating {
     pool: Option<&'static dyn CodecPool>,
     /// The fragments of a message are compressed together.
     in_message: bool,
+    /// Nothing of the message in hand has been compressed yet.
+    at_start: bool,
+    agreed: Option<DeflateParameters>,
 }
 
 impl Deflating {
-    pub(crate) fn new(config: &DeflateConfig, direction: Direction) -> Self {
-        let Direction { window_bits, takes_over } = direction;
+    /// As the configuration has it. Until it is [agreed](Self::agree) otherwise, nothing is taken
+    /// over.
+    pub(crate) const fn new(config: &DeflateConfig) -> Self {
         Self {
             kind: CompressorKind {
                 level: config.level,
                 memory_level: config.memory_level,
-                window_bits,
+                window_bits: WindowBits::MAX,
             },
             threshold: config.threshold,
-            takes_over,
-            history: History::new(window_bits.window().min(REMEMBERED)),
+            takes_over: false,
+            history: History::new(REMEMBERED),
             lineage: None,
             compressor: None,
             pool: None,
             in_message: false,
+            at_start: true,
+            agreed: None,
         }
+    }
+
+    /// Keeps to what both ends have agreed on.
+    pub(crate) fn agree(&mut self, parameters: DeflateParameters, is_client: bool) {
+        let Direction { window_bits, takes_over } = parameters.direction(is_client);
+        self.agreed = Some(parameters);
+        self.takes_over = takes_over;
+        self.history = History::new(window_bits.window().min(REMEMBERED));
+        self.limit_window(window_bits);
+    }
+
+    /// Refers back by no more than this.
+    pub(crate) const fn limit_window(&mut self, window_bits: WindowBits) {
+        self.kind.window_bits = window_bits;
+    }
+
+    /// What both ends have agreed on.
+    pub(crate) const fn agreed(&self) -> Option<DeflateParameters> {
+        self.agreed
     }
 
     pub(crate) fn share(&mut self, pool: &'static dyn CodecPool) {
@@ -76,6 +102,7 @@ impl Deflating {
             return Some(EMPTY);
         }
         let compressed = self.ready().compress(payload);
+        self.at_start = true;
         let length = compressed.saturating_sub(TAIL.len());
         // What the other end does not get may not be referred to: so only where nothing will be.
         if !self.takes_over && length >= payload.len() {
@@ -93,10 +120,12 @@ impl Deflating {
     pub(crate) fn fragment(&mut self, payload: &[u8], fin: bool) -> &[u8] {
         if payload.is_empty() {
             self.in_message = !fin;
+            self.at_start |= fin;
             return if fin { EMPTY } else { &[] };
         }
         let compressed = self.ready().compress(payload);
         self.in_message = !fin;
+        self.at_start = fin;
         if self.takes_over {
             self.history.append(payload);
         }
@@ -132,12 +161,14 @@ impl Deflating {
                 .unwrap_or_else(|| Box::new(Compressor::new(kind)))
         });
         if !self.takes_over {
-            if is_new || !self.in_message {
+            if is_new || self.at_start {
                 compressor.reset();
             }
         } else if is_new && compressor.lineage() != lineage {
             compressor.reset();
             compressor.resume(&self.history);
+            // Whichever has the old one, if any does, falls behind from here on.
+            self.lineage = Some(Lineage::new());
         }
         compressor
     }

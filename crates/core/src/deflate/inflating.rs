@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::deflate::Direction;
 use crate::deflate::decompressor::{Decompressor, PIECE};
+use crate::deflate::engine::{Flow, Inflated, State};
 use crate::deflate::history::History;
 use crate::deflate::pool::{CodecPool, Lineage};
 use crate::error::ProtocolError;
@@ -89,6 +90,7 @@ impl Inflating {
 
     /// A message begins.
     pub(crate) fn begin(&mut self, message_type: MessageType) {
+        self.gathered.clear();
         self.message = Some(Inflation {
             remaining: self.limit,
             text: (message_type == MessageType::Text).then(Utf8Validator::new),
@@ -136,20 +138,30 @@ impl Inflating {
         };
         // One byte past the limit is enough to know, and is not handed out.
         let room = usize::try_from(message.remaining.saturating_add(1)).unwrap_or(PIECE).min(PIECE);
-        let (mut consumed, mut produced) = (0, 0);
         let decompressor = self.ready();
+        let mut inflated = Inflated::NOTHING;
         if message.ending == Ending::Open {
-            let inflated = decompressor.inflate(input, 0, room)?;
-            (consumed, produced) = (inflated.flow.consumed, inflated.flow.produced);
-            if inflated.is_final {
-                message.ending = Ending::Final;
-            }
+            inflated = decompressor.inflate(input, room);
         }
-        message.is_full = produced == room;
-        if produced as u64 > message.remaining {
+        let Flow { consumed, produced } = inflated.flow;
+        // What came out is judged first, in the order of its bytes: so it does not matter how the
+        // data is cut.
+        let allowed = usize::try_from(message.remaining).unwrap_or(usize::MAX).min(produced);
+        if let Some(text) = &mut message.text {
+            text.validate(decompressor.output(allowed)).map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        if allowed < produced {
             return Err(ProtocolError::MessageTooBig);
         }
         message.remaining = message.remaining.saturating_sub(produced as u64);
+        message.is_full = produced == room;
+        message.is_empty &= input.is_empty();
+        match inflated.state {
+            State::GoesOn => {}
+            State::Final => message.ending = Ending::Final,
+            State::Corrupt => return Err(ProtocolError::CorruptDeflate),
+        }
+        let mut consumed = consumed;
         if message.ending != Ending::Open {
             message.is_full = false;
             for byte in input.get(consumed..).unwrap_or_default() {
@@ -161,20 +173,15 @@ impl Inflating {
             consumed = input.len();
         }
         let is_last = fin && !message.is_full;
-        message.is_empty &= input.is_empty();
-        if is_last
-            && message.ending == Ending::Open
-            && !message.is_empty
-            && decompressor.end_message()?
-        {
-            message.ending = Ending::Final;
-        }
-        let piece = decompressor.output(produced);
-        if let Some(text) = &mut message.text {
-            text.validate(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
-            if is_last {
-                text.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
+        if is_last && message.ending == Ending::Open && !message.is_empty {
+            match decompressor.end_message() {
+                State::GoesOn => {}
+                State::Final => message.ending = Ending::Final,
+                State::Corrupt => return Err(ProtocolError::CorruptDeflate),
             }
+        }
+        if is_last && let Some(text) = &mut message.text {
+            text.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
         }
         self.end_piece(produced, is_last.then_some(message.ending));
         self.message = if is_last { None } else { Some(message) };
@@ -212,6 +219,8 @@ impl Inflating {
         } else if is_new && decompressor.lineage() != lineage {
             decompressor.reset();
             decompressor.resume(&self.history);
+            // Whichever has the old one, if any does, falls behind from here on.
+            self.lineage = Some(Lineage::new());
         }
         decompressor
     }
@@ -243,9 +252,10 @@ impl Inflating {
         self.gathered.clear();
     }
 
-    /// Gives the decompressor back, and lets go of memory, unless a message still needs them.
+    /// Gives the decompressor back, and lets go of memory, unless a message still needs them. Nothing
+    /// that was handed out is in use any more.
     pub(crate) fn release(&mut self) {
-        if self.message.is_some() || !self.gathered.is_empty() {
+        if self.message.is_some() {
             return;
         }
         self.gathered = BytesMut::new();

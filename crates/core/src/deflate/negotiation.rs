@@ -176,19 +176,16 @@ impl DeflateParameters {
         put_bits(put, 3, self.client_max_window_bits);
     }
 
-    /// How the server compresses.
-    pub(crate) fn of_server(&self) -> Direction {
+    /// How the client compresses, or the server.
+    pub(crate) fn direction(&self, of_client: bool) -> Direction {
+        let (window_bits, no_context_takeover) = if of_client {
+            (self.client_max_window_bits, self.client_no_context_takeover)
+        } else {
+            (self.server_max_window_bits, self.server_no_context_takeover)
+        };
         Direction {
-            window_bits: self.server_max_window_bits.unwrap_or(WindowBits::MAX),
-            takes_over: !self.server_no_context_takeover,
-        }
-    }
-
-    /// How the client compresses.
-    pub(crate) fn of_client(&self) -> Direction {
-        Direction {
-            window_bits: self.client_max_window_bits.unwrap_or(WindowBits::MAX),
-            takes_over: !self.client_no_context_takeover,
+            window_bits: window_bits.unwrap_or(WindowBits::MAX),
+            takes_over: !no_context_takeover,
         }
     }
 }

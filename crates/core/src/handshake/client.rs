@@ -170,6 +170,11 @@ impl ClientHandshake {
         &mut self,
         bytes: &'b [u8],
     ) -> Result<Option<ServerResponse<'b>>, HandshakeError> {
+        if let Some(limits) = self.scanner.limits_at_start()
+            && let Some(response) = ServerResponse::parse_plain(bytes, limits)
+        {
+            return Ok(Some(response));
+        }
         match self.scanner.scan(bytes)? {
             None => Ok(None),
             Some(length) => {
@@ -204,6 +209,7 @@ impl core::error::Error for RequestError {}
 pub struct ServerResponse<'b> {
     head: &'b [u8],
     status: u16,
+    seen: Seen<'b>,
 }
 
 /// What both ends agreed on.
@@ -224,7 +230,26 @@ impl<'b> ServerResponse<'b> {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
             _ => return Err(HandshakeError::Malformed),
         }
-        Ok(Self { head, status: parsed.code.ok_or(HandshakeError::Malformed)? })
+        Self::of(head, &parsed).ok_or(HandshakeError::Malformed)
+    }
+
+    /// Parses a head that stands whole at the start of `bytes`, as most do at the first look, and of
+    /// which it is plain that it keeps to `limits`: the result is that of [`parse`](Self::parse).
+    /// `None` if it takes a closer look.
+    fn parse_plain(bytes: &'b [u8], limits: &HeadLimits) -> Option<Self> {
+        let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let status = config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields);
+        let httparse::Status::Complete(length) = status.ok()? else { return None };
+        let head = bytes.get(..length)?;
+        let is_plain = limits.plainly_allow(head) && parsed.headers.len() <= limits.max_fields;
+        Self::of(head, &parsed).filter(|_| is_plain)
+    }
+
+    fn of(head: &'b [u8], parsed: &httparse::Response<'_, 'b>) -> Option<Self> {
+        let fields = parsed.headers.iter().map(|h| Field { name: h.name, value: h.value });
+        Some(Self { head, status: parsed.code?, seen: Seen::of(fields) })
     }
 
     /// The head's length in bytes. Behind it in the caller's buffer are frames, if the status is
@@ -263,7 +288,7 @@ impl<'b> ServerResponse<'b> {
         handshake: &ClientHandshake,
         request: &ClientRequest<'_>,
     ) -> Result<Upgraded<'b>, HandshakeError> {
-        verify_parsed(self.status, self.fields(), handshake.expected_accept(), request)
+        self.seen.judge(self.status, self.fields(), handshake.expected_accept(), request)
     }
 }
 
@@ -278,25 +303,74 @@ pub fn verify_parsed<'b>(
     expected_accept: AcceptKey,
     request: &ClientRequest<'_>,
 ) -> Result<Upgraded<'b>, HandshakeError> {
-    if status != 101 {
-        return Err(HandshakeError::UnexpectedStatus(status));
+    Seen::of(fields.clone()).judge(status, fields, expected_accept, request)
+}
+
+/// What the fields of a response say, gathered in one pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen<'b> {
+    upgrade: bool,
+    connection: bool,
+    accept: Option<&'b [u8]>,
+    accepts: usize,
+    has_extensions: bool,
+    has_subprotocol: bool,
+}
+
+impl<'b> Seen<'b> {
+    fn of(fields: impl Iterator<Item = Field<'b>>) -> Self {
+        let mut seen = Self::default();
+        for field in fields {
+            // The lengths of the names tell most fields apart from those that matter here.
+            match field.name.len() {
+                7 if field.is("upgrade") => seen.upgrade |= field.lists("websocket"),
+                10 if field.is("connection") => seen.connection |= field.lists("upgrade"),
+                20 if field.is("sec-websocket-accept") => {
+                    seen.accept = Some(trim(field.value));
+                    seen.accepts = seen.accepts.saturating_add(1);
+                }
+                22 if field.is("sec-websocket-protocol") => seen.has_subprotocol = true,
+                24 if field.is("sec-websocket-extensions") => seen.has_extensions = true,
+                _ => {}
+            }
+        }
+        seen
     }
-    let lists =
-        |name: &str, token: &str| fields.clone().any(|field| field.is(name) && field.lists(token));
-    if !lists("upgrade", "websocket") {
-        return Err(HandshakeError::UpgradeMissing);
+
+    /// RFC 6455 section 4.1.
+    fn judge(
+        &self,
+        status: u16,
+        fields: impl Iterator<Item = Field<'b>> + Clone,
+        expected_accept: AcceptKey,
+        request: &ClientRequest<'_>,
+    ) -> Result<Upgraded<'b>, HandshakeError> {
+        if status != 101 {
+            return Err(HandshakeError::UnexpectedStatus(status));
+        }
+        if !self.upgrade {
+            return Err(HandshakeError::UpgradeMissing);
+        }
+        if !self.connection {
+            return Err(HandshakeError::ConnectionMissing);
+        }
+        if self.accept != Some(expected_accept.as_bytes()) || self.accepts != 1 {
+            return Err(HandshakeError::WrongAccept);
+        }
+        let extensions = if self.has_extensions {
+            request.extensions.verify(fields.clone())?
+        } else {
+            NegotiatedExtensions::default()
+        };
+        let subprotocol = if self.has_subprotocol {
+            Some(chosen_subprotocol(fields, request)?)
+        } else if request.require_subprotocol && !request.subprotocols.is_empty() {
+            return Err(HandshakeError::SubprotocolMissing);
+        } else {
+            None
+        };
+        Ok(Upgraded { subprotocol, extensions })
     }
-    if !lists("connection", "upgrade") {
-        return Err(HandshakeError::ConnectionMissing);
-    }
-    let mut accepts = fields.clone().filter(|field| field.is("sec-websocket-accept"));
-    let accept = accepts.next().map(|field| trim(field.value));
-    if accept != Some(expected_accept.as_bytes()) || accepts.next().is_some() {
-        return Err(HandshakeError::WrongAccept);
-    }
-    let extensions = request.extensions.verify(fields.clone())?;
-    let subprotocol = chosen_subprotocol(fields, request)?;
-    Ok(Upgraded { subprotocol, extensions })
 }
 
 /// The subprotocol that the server chose: the whole of one field, to the letter one of those
@@ -304,18 +378,14 @@ pub fn verify_parsed<'b>(
 fn chosen_subprotocol<'b>(
     fields: impl Iterator<Item = Field<'b>>,
     request: &ClientRequest<'_>,
-) -> Result<Option<&'b str>, HandshakeError> {
+) -> Result<&'b str, HandshakeError> {
     let mut lines = fields.filter(|field| field.is("sec-websocket-protocol"));
-    let Some(line) = lines.next() else {
-        let required = request.require_subprotocol && !request.subprotocols.is_empty();
-        return if required { Err(HandshakeError::SubprotocolMissing) } else { Ok(None) };
-    };
+    let line = lines.next().ok_or(HandshakeError::SubprotocolMissing)?;
     if lines.next().is_some() || line.elements().nth(1).is_some() {
         return Err(HandshakeError::SeveralSubprotocols);
     }
     core::str::from_utf8(trim(line.value))
         .ok()
         .filter(|name| request.subprotocols.contains(name))
-        .map(Some)
         .ok_or(HandshakeError::UnofferedSubprotocol)
 }

@@ -83,21 +83,25 @@ impl ExtensionConfig {
         self,
         fields: impl Iterator<Item = Field<'a>>,
     ) -> Result<NegotiatedExtensions, HandshakeError> {
-        #[cfg_attr(not(feature = "deflate"), expect(unused_mut, reason = "nothing to agree on"))]
         let mut negotiated = NegotiatedExtensions::default();
         for field in fields.filter(is_extensions_field) {
             for extension in ExtensionList::parse(field.value)? {
-                #[cfg(feature = "deflate")]
-                if extension.name == PERMESSAGE_DEFLATE
-                    && negotiated.deflate.is_none()
-                    && let Some(config) = &self.deflate
-                {
-                    negotiated.deflate = config.accept(&extension);
-                }
-                let _ = extension;
+                self.accept(&extension, &mut negotiated);
             }
         }
         Ok(negotiated)
+    }
+
+    /// Accepts one offer, or passes it over.
+    fn accept(self, offer: &Extension<'_>, negotiated: &mut NegotiatedExtensions) {
+        #[cfg(feature = "deflate")]
+        if offer.name == PERMESSAGE_DEFLATE
+            && negotiated.deflate.is_none()
+            && let Some(config) = &self.deflate
+        {
+            negotiated.deflate = config.accept(offer);
+        }
+        let _ = (offer, negotiated);
     }
 
     /// Writes a client's offer, `Sec-WebSocket-Extensions`, if there is anything to offer.
@@ -124,26 +128,34 @@ impl ExtensionConfig {
         self,
         fields: impl Iterator<Item = Field<'a>>,
     ) -> Result<NegotiatedExtensions, HandshakeError> {
-        #[cfg_attr(not(feature = "deflate"), expect(unused_mut, reason = "nothing to agree on"))]
         let mut negotiated = NegotiatedExtensions::default();
         for field in fields.filter(is_extensions_field) {
             for extension in ExtensionList::parse(field.value)? {
-                #[cfg(feature = "deflate")]
-                if extension.name == PERMESSAGE_DEFLATE
-                    && let Some(config) = &self.deflate
-                {
-                    let parameters = config.confirm(&extension);
-                    if negotiated.deflate.is_some() || parameters.is_none() {
-                        return Err(HandshakeError::UnacceptableExtension);
-                    }
-                    negotiated.deflate = parameters;
-                    continue;
-                }
-                let _ = extension;
-                return Err(HandshakeError::UnofferedExtension);
+                self.confirm(&extension, &mut negotiated)?;
             }
         }
         Ok(negotiated)
+    }
+
+    /// Judges one extension of an answer.
+    fn confirm(
+        self,
+        answer: &Extension<'_>,
+        negotiated: &mut NegotiatedExtensions,
+    ) -> Result<(), HandshakeError> {
+        #[cfg(feature = "deflate")]
+        if answer.name == PERMESSAGE_DEFLATE
+            && let Some(config) = &self.deflate
+        {
+            let parameters = config.confirm(answer);
+            if negotiated.deflate.is_some() || parameters.is_none() {
+                return Err(HandshakeError::UnacceptableExtension);
+            }
+            negotiated.deflate = parameters;
+            return Ok(());
+        }
+        let _ = (answer, negotiated);
+        Err(HandshakeError::UnofferedExtension)
     }
 }
 

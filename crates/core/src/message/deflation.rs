@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::deflate::{CodecPool, Deflating, Inflating};
+use crate::deflate::{CodecPool, DeflateConfig, Deflating, Inflating};
 use crate::error::SendError;
 use crate::handshake::NegotiatedExtensions;
 use crate::message::endpoint::{Endpoint, append_frame};
@@ -17,16 +17,16 @@ impl<R: Role> Endpoint<R> {
     /// Makes ready for what was agreed on. Nothing but two small states is allocated yet.
     pub(super) fn begin_compression(&mut self, extensions: NegotiatedExtensions) {
         let Some(parameters) = extensions.deflate else {
+            self.deflating = None;
             return;
         };
-        let (outgoing, incoming) = if self.connection.role().is_client() {
-            (parameters.of_client(), parameters.of_server())
-        } else {
-            (parameters.of_server(), parameters.of_client())
-        };
-        self.deflating = Some(Box::new(Deflating::new(&self.deflate, outgoing)));
-        let inflating = Inflating::new(incoming, self.max_message_length);
+        let is_client = self.connection.role().is_client();
+        let limit = self.connection.max_message_length();
+        let incoming = parameters.direction(!is_client);
+        let inflating = Inflating::new(incoming, limit);
         self.read.inflation = Some(Box::new(Inflation::new(inflating)));
+        let new = || Box::new(Deflating::new(&DeflateConfig::DEFAULT));
+        self.deflating.get_or_insert_with(new).agree(parameters, is_client);
     }
 
     /// From now on compressors and decompressors come from `pool`, and go back there as soon as no

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use crate::close_code::CloseCode;
 use crate::connection::{CloseOutcome, Config, Connection, OutgoingFrame, Transmit};
 #[cfg(feature = "deflate")]
-use crate::deflate::{DeflateConfig, Deflating};
+use crate::deflate::Deflating;
 use crate::error::{ProtocolError, SendError};
 use crate::handshake::NegotiatedExtensions;
 use crate::message::prepared::Prepared;
@@ -56,14 +56,9 @@ pub struct Endpoint<R> {
     aborted: bool,
     /// The text being sent in fragments.
     outgoing_text: Option<Utf8Validator>,
-    /// How messages are compressed, if that was agreed on.
+    /// How messages are compressed, if that was agreed on, or may still be.
     #[cfg(feature = "deflate")]
     pub(super) deflating: Option<Box<Deflating>>,
-    #[cfg(feature = "deflate")]
-    pub(super) deflate: DeflateConfig,
-    #[cfg(feature = "deflate")]
-    pub(super) max_message_length: u64,
-    extensions: NegotiatedExtensions,
 }
 
 /// What an adapter is to do with its transport now.
@@ -96,12 +91,7 @@ impl<R: Role> Endpoint<R> {
             aborted: false,
             outgoing_text: None,
             #[cfg(feature = "deflate")]
-            deflating: None,
-            #[cfg(feature = "deflate")]
-            deflate: config.deflate.unwrap_or_default(),
-            #[cfg(feature = "deflate")]
-            max_message_length: config.max_message_length,
-            extensions: NegotiatedExtensions::default(),
+            deflating: config.deflate.map(|config| Box::new(Deflating::new(&config))),
         }
     }
 
@@ -109,7 +99,6 @@ impl<R: Role> Endpoint<R> {
     pub fn open(&mut self, extensions: NegotiatedExtensions, leftover: BytesMut, now: Timestamp) {
         self.read.begin_with(leftover);
         self.connection.open(extensions, now);
-        self.extensions = extensions;
         #[cfg(feature = "deflate")]
         self.begin_compression(extensions);
     }
@@ -572,8 +561,13 @@ impl<R: Role> Endpoint<R> {
 
     /// The extensions agreed on.
     #[must_use]
-    pub const fn extensions(&self) -> NegotiatedExtensions {
-        self.extensions
+    pub fn extensions(&self) -> NegotiatedExtensions {
+        #[cfg(feature = "deflate")]
+        let deflate = self.deflating.as_ref().and_then(|deflating| deflating.agreed());
+        NegotiatedExtensions {
+            #[cfg(feature = "deflate")]
+            deflate,
+        }
     }
 
     /// The state, as the browser's `readyState` gives it.

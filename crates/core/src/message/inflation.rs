@@ -127,6 +127,11 @@ impl Inflation {
         self.inflating.abandon();
     }
 
+    /// Whether inflated bytes are gathered.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        !self.inflating.gathered().is_empty()
+    }
+
     /// Lets go of what no message needs.
     pub(crate) fn release(&mut self) {
         self.inflating.release();

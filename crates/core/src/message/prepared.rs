@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 #[cfg(feature = "deflate")]
-use crate::deflate::{DeflateConfig, Deflating, Direction, WindowBits};
+use crate::deflate::{DeflateConfig, Deflating, WindowBits};
 use crate::frame::FrameHeader;
 #[cfg(feature = "deflate")]
 use crate::frame::RSV1;
@@ -63,8 +63,8 @@ impl Prepared {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn compressed(mut self, config: &DeflateConfig, window_bits: WindowBits) -> Self {
-        let direction = Direction { window_bits, takes_over: false };
-        let mut deflating = Deflating::new(config, direction);
+        let mut deflating = Deflating::new(config);
+        deflating.limit_window(window_bits);
         if let Some(data) = deflating.message(self.payload()) {
             let (frame, payload_at) = frame(self.message_type, RSV1, data);
             self.compressed.retain(|other| other.window_bits != window_bits);

@@ -358,19 +358,21 @@ impl ReadBuffer {
     /// does not keep the buffer; a longer one split off without a copy.
     pub fn take_message(&mut self) -> Option<Message> {
         let lent = self.lent.take_if(|lent| lent.whole)?;
-        #[cfg(feature = "deflate")]
-        let inflated = match (lent.inflated, &mut self.inflation) {
-            (Some(place), Some(inflation)) => Some(inflation.take(place)),
-            _ => None,
-        };
-        #[cfg(not(feature = "deflate"))]
-        let inflated = None;
-        let payload = inflated.unwrap_or_else(|| self.split_off_message());
+        let payload = self.take_payload(&lent);
         match lent.message_type {
             MessageType::Binary => Some(Message::Binary(payload)),
             // The text is known to be valid; the type that says so checks it once more.
             MessageType::Text => Utf8Bytes::try_from(payload).ok().map(Message::Text),
         }
+    }
+
+    fn take_payload(&mut self, lent: &Lent) -> Bytes {
+        #[cfg(feature = "deflate")]
+        if let (Some(place), Some(inflation)) = (lent.inflated, &mut self.inflation) {
+            return inflation.take(place);
+        }
+        let _ = lent;
+        self.split_off_message()
     }
 
     fn split_off_message(&mut self) -> Bytes {
@@ -425,6 +427,10 @@ impl ReadBuffer {
 
     /// Whether nothing is in the buffer that is still needed.
     pub(crate) fn is_idle(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.inflation.as_ref().is_some_and(|inflation| inflation.holds_bytes()) {
+            return false;
+        }
         self.unparsed() == 0 && self.start == self.end
     }
 

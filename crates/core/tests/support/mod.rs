@@ -3,11 +3,17 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 #[cfg(feature = "deflate")]
+pub(crate) mod counting;
+#[cfg(feature = "deflate")]
 pub(crate) mod deflate;
 #[cfg(feature = "alloc")]
 pub(crate) mod endpoint;
+#[cfg(feature = "deflate")]
+pub(crate) mod inflater;
 #[cfg(feature = "alloc")]
 pub(crate) mod pair;
+#[cfg(feature = "deflate")]
+pub(crate) mod pool;
 pub(crate) mod reference;
 pub(crate) mod streams;
 

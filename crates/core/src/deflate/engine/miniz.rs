@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use miniz_oxide::DataFormat;
-use miniz_oxide::deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, compress};
+use miniz_oxide::deflate::core::{
+    CompressionStrategy, CompressorOxide, TDEFLFlush, compress, create_comp_flags_from_zip_params,
+};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY,
@@ -15,7 +16,7 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use crate::deflate::TAIL;
 use crate::deflate::compressor::CompressorKind;
 use crate::deflate::config::WindowBits;
-use crate::deflate::engine::{Codec, Compress, Corrupt, Decompress, Flow, Inflated};
+use crate::deflate::engine::{Codec, Compress, Decompress, Flow, Inflated, State};
 
 pub(in crate::deflate) struct Miniz;
 
@@ -24,16 +25,23 @@ impl Codec for Miniz {
     type Decompressor = Inflater;
 }
 
+/// A level at which the engine looks for runs of one byte alone if it is told to.
+const RUNS_LEVEL: u8 = 6;
+
 impl Compress for Box<CompressorOxide> {
-    /// With a window of under 15 bits the engine refers back by 4 KiB at most, and of under 12 bits
-    /// by one byte. The memory level means nothing to it.
+    /// The engine has windows of 15 bits only. Under a smaller one it is told to look for runs of one
+    /// byte alone, which refer back by 1; the first level would not heed that. The memory level means
+    /// nothing to it.
     fn new(kind: CompressorKind) -> Self {
-        Self::new(CompressorOxide::with_params(
-            DataFormat::Raw,
-            kind.level.get(),
-            CompressionStrategy::Default,
-            kind.window_bits.get(),
-        ))
+        let (level, strategy) = if kind.window_bits == WindowBits::MAX {
+            (kind.level.get(), CompressionStrategy::Default)
+        } else {
+            (RUNS_LEVEL, CompressionStrategy::RLE)
+        };
+        // A negative number of bits: without a wrapper.
+        let bits = -i32::from(WindowBits::MAX.get());
+        let flags = create_comp_flags_from_zip_params(i32::from(level), bits, strategy as i32);
+        Self::new(CompressorOxide::new(flags))
     }
 
     fn reset(&mut self) {
@@ -116,10 +124,10 @@ impl Decompress for Inflater {
         self.handed_out = self.length;
     }
 
-    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, Corrupt> {
+    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Inflated {
         let mut flow = Flow { consumed: 0, produced: self.hand_out(output) };
-        let mut is_final = false;
-        while flow.produced < output.len() && !is_final {
+        let mut state = State::GoesOn;
+        while flow.produced < output.len() && state == State::GoesOn {
             self.slide();
             let rest = input.get(flow.consumed..).unwrap_or_default();
             let (status, consumed, produced) =
@@ -129,18 +137,20 @@ impl Decompress for Inflater {
             let room = output.get_mut(flow.produced..).unwrap_or_default();
             flow.produced = flow.produced.saturating_add(self.hand_out(room));
             match status {
-                TINFLStatus::Done => is_final = true,
+                TINFLStatus::Done => state = State::Final,
                 TINFLStatus::HasMoreOutput => {}
                 TINFLStatus::NeedsMoreInput => break,
-                _ => return Err(Corrupt),
+                _ => state = State::Corrupt,
             }
         }
-        // The end is told when everything before it has been handed out.
-        is_final &= self.handed_out == self.length;
-        Ok(Inflated { flow, is_final })
+        // An end is told when everything before it has been handed out.
+        if self.handed_out < self.length {
+            state = State::GoesOn;
+        }
+        Inflated { flow, state }
     }
 
-    fn end_message(&mut self) -> Result<bool, Corrupt> {
+    fn end_message(&mut self) -> State {
         let mut rest = TAIL.as_slice();
         // The engine stops at the end of each block, of which at most one for each byte has any.
         for _ in 0..=TAIL.len() {
@@ -150,12 +160,14 @@ impl Decompress for Inflater {
                 decompress(&mut self.state, rest, &mut self.window, self.length, flags);
             rest = rest.get(consumed..).unwrap_or_default();
             match status {
-                TINFLStatus::BlockBoundary if produced == 0 && rest.is_empty() => return Ok(false),
-                TINFLStatus::Done if produced == 0 && rest.is_empty() => return Ok(true),
+                TINFLStatus::BlockBoundary if produced == 0 && rest.is_empty() => {
+                    return State::GoesOn;
+                }
+                TINFLStatus::Done if produced == 0 && rest.is_empty() => return State::Final,
                 TINFLStatus::BlockBoundary if produced == 0 => {}
-                _ => return Err(Corrupt),
+                _ => return State::Corrupt,
             }
         }
-        Err(Corrupt)
+        State::Corrupt
     }
 }

@@ -42,16 +42,28 @@ pub(super) trait Compress: Send {
     fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Flow;
 }
 
-/// The data is not DEFLATE, or ends where no block ends.
+/// Where a decompressor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Corrupt;
+pub(super) enum State {
+    /// More may follow.
+    GoesOn,
+    /// A block that says that it is the last one has ended.
+    Final,
+    /// The data is not DEFLATE, or ends where no block ends.
+    Corrupt,
+}
 
 /// What one call of [`Decompress::decompress`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Inflated {
+    /// Of corrupt data, what came out before it was.
     pub(super) flow: Flow,
-    /// A block that says that it is the last one has ended.
-    pub(super) is_final: bool,
+    pub(super) state: State,
+}
+
+impl Inflated {
+    pub(super) const NOTHING: Self =
+        Self { flow: Flow { consumed: 0, produced: 0 }, state: State::GoesOn };
 }
 
 /// A decompressor, which keeps 32 KiB of what went before.
@@ -66,11 +78,11 @@ pub(super) trait Decompress: Send {
 
     /// Inflates as much of `input` as goes into `output`. It takes all of it unless `output` is full
     /// or a final block has ended; with `output` full, more may come without further input.
-    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, Corrupt>;
+    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Inflated;
 
     /// Takes in the end of a message's data, which was cut off ([`TAIL`](super::TAIL)): after it,
-    /// a block must be at its end. Whether that block says that it is the last one.
-    fn end_message(&mut self) -> Result<bool, Corrupt>;
+    /// a block must be at its end.
+    fn end_message(&mut self) -> State;
 }
 
 #[cfg(test)]
@@ -112,16 +124,16 @@ mod tests {
         decompressor: &mut impl Decompress,
         data: &[u8],
         pieces: (usize, usize),
-    ) -> Result<Vec<u8>, Corrupt> {
+    ) -> (Vec<u8>, State) {
         let mut inflated = Vec::new();
         for mut data in data.chunks(pieces.0) {
             loop {
                 let mut output = vec![0; pieces.1];
-                let Inflated { flow, is_final } = decompressor.decompress(data, &mut output)?;
+                let Inflated { flow, state } = decompressor.decompress(data, &mut output);
                 inflated.extend_from_slice(&output[..flow.produced]);
                 data = &data[flow.consumed..];
-                if is_final {
-                    return Ok(inflated);
+                if state != State::GoesOn {
+                    return (inflated, state);
                 }
                 if flow.produced < pieces.1 {
                     assert!(data.is_empty());
@@ -129,8 +141,8 @@ mod tests {
                 }
             }
         }
-        decompressor.end_message()?;
-        Ok(inflated)
+        let state = decompressor.end_message();
+        (inflated, state)
     }
 
     /// Messages with something in common, and one that does not compress.
@@ -153,7 +165,7 @@ mod tests {
         for message in messages {
             let data = compress(&mut compressor, message, pieces.0);
             let inflated = inflate(&mut decompressor, &data, (pieces.1, pieces.2));
-            assert_eq!(inflated.as_ref(), Ok(message));
+            assert_eq!(inflated, (message.clone(), State::GoesOn));
             if anew {
                 compressor.reset();
                 decompressor.reset();
@@ -178,7 +190,8 @@ mod tests {
                 decompressor.preload(piece);
             }
             let data = compress(&mut compressor, message, 100_000);
-            assert_eq!(inflate(&mut decompressor, &data, (100_000, 100_000)).as_ref(), Ok(message));
+            let inflated = inflate(&mut decompressor, &data, (100_000, 100_000));
+            assert_eq!(inflated, (message.clone(), State::GoesOn));
             history.extend_from_slice(message);
         }
     }

@@ -7,7 +7,7 @@ use zlib_rs::{
 use crate::deflate::TAIL;
 use crate::deflate::compressor::CompressorKind;
 use crate::deflate::config::WindowBits;
-use crate::deflate::engine::{Codec, Compress, Corrupt, Decompress, Flow, Inflated};
+use crate::deflate::engine::{Codec, Compress, Decompress, Flow, Inflated, State};
 
 pub(in crate::deflate) struct Zlib;
 
@@ -74,39 +74,43 @@ impl Decompress for Inflater {
         let _ = self.0.set_dictionary(history);
     }
 
-    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, Corrupt> {
+    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Inflated {
         let (consumed, produced) = (self.0.total_in(), self.0.total_out());
         let status = self.0.decompress(input, output, InflateFlush::NoFlush);
-        let is_final = status.map_err(|_| Corrupt)? == Status::StreamEnd;
+        let state = match status {
+            Ok(Status::StreamEnd) => State::Final,
+            Ok(Status::Ok | Status::BufError) => State::GoesOn,
+            Err(_) => State::Corrupt,
+        };
         let flow = Flow {
             consumed: since(consumed, self.0.total_in()),
             produced: since(produced, self.0.total_out()),
         };
-        Ok(Inflated { flow, is_final })
+        Inflated { flow, state }
     }
 
-    fn end_message(&mut self) -> Result<bool, Corrupt> {
+    fn end_message(&mut self) -> State {
         // It stops between two blocks, so a byte more is left over if one ends with the tail. That it
-        // stops before is possible too, but at most once for each byte.
+        // stops before is possible too, but at most once for each byte. Nothing may come out.
         let [a, b, c, d] = TAIL;
         let with_one_more = [a, b, c, d, 0];
         let mut rest = with_one_more.as_slice();
+        let inflated = self.0.total_out();
         for _ in 0..=TAIL.len() {
             let before = self.0.total_in();
             let status = self.0.decompress(rest, &mut [0; 1], InflateFlush::Block);
-            let status = status.map_err(|_| Corrupt)?;
             let consumed = since(before, self.0.total_in());
             rest = rest.get(consumed..).unwrap_or_default();
+            if status != Ok(Status::Ok) || self.0.total_out() != inflated {
+                return State::Corrupt;
+            }
             match rest {
-                [_] if status == Status::Ok => {
-                    // Without input it goes on only if it need not look for another block.
-                    let status = self.0.decompress(&[], &mut [0; 1], InflateFlush::NoFlush);
-                    return Ok(status.map_err(|_| Corrupt)? == Status::StreamEnd);
-                }
-                [] | [_] => return Err(Corrupt),
+                [] => return State::Corrupt,
+                // Without input it goes on only if it need not look for another block.
+                [_] => return self.decompress(&[], &mut [0; 1]).state,
                 _ => {}
             }
         }
-        Err(Corrupt)
+        State::Corrupt
     }
 }
