@@ -8,6 +8,8 @@ use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::results::{Figure, figure};
 use crate::scale::Scale;
 
@@ -17,12 +19,13 @@ pub struct Contender<'a> {
     /// How many units, such as messages, one iteration is.
     units: f64,
     run: Box<dyn FnMut(u64) + 'a>,
+    by_processor_time: bool,
 }
 
 impl<'a> Contender<'a> {
     /// A contender whose `run` does as many iterations as it is told, each of so many `units`.
     pub fn new(name: &str, units: f64, run: impl FnMut(u64) + 'a) -> Self {
-        Self { name: name.to_owned(), units, run: Box::new(run) }
+        Self { name: name.to_owned(), units, run: Box::new(run), by_processor_time: false }
     }
 
     /// A contender of which one iteration is one unit, `step`.
@@ -46,6 +49,13 @@ impl<'a> Contender<'a> {
         Self { name: name.to_owned(), ..self }
     }
 
+    /// The same, measured by [`processor_time`]: for iterations that are long beside the time for
+    /// which other programs interrupt.
+    #[must_use]
+    pub fn by_processor_time(self) -> Self {
+        Self { by_processor_time: true, ..self }
+    }
+
     /// How many units one iteration is.
     #[must_use]
     pub const fn units(&self) -> f64 {
@@ -58,6 +68,11 @@ impl<'a> Contender<'a> {
     }
 
     fn time(&mut self, iterations: u64) -> Duration {
+        if self.by_processor_time {
+            let begun = processor_time();
+            (self.run)(iterations);
+            return processor_time() - begun;
+        }
         let begun = Instant::now();
         (self.run)(iterations);
         begun.elapsed()
@@ -102,6 +117,12 @@ pub fn measure(row: &str, scale: Scale, mut contenders: Vec<Contender<'_>>) -> V
     }
     let figures = contenders.iter().zip(samples);
     figures.map(|(contender, samples)| figure(row, &contender.name, samples)).collect()
+}
+
+/// How long this thread has had a processor for.
+#[must_use]
+pub fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
 /// A count as a float; exact for every count that a measurement comes to.

@@ -2,6 +2,7 @@
 
 pub mod allocations;
 pub mod batch;
+pub mod deflate;
 pub mod fragments;
 pub mod growth;
 pub mod handshake;
@@ -24,7 +25,7 @@ pub struct Comparison {
 }
 
 /// All of them, in the order of the report.
-pub const COMPARISONS: [Comparison; 14] = [
+pub const COMPARISONS: [Comparison; 19] = [
     Comparison { id: "mask", measure: mask::table },
     Comparison { id: "utf8", measure: utf8::table },
     Comparison { id: "receive-binary", measure: receive::binary },
@@ -35,6 +36,11 @@ pub const COMPARISONS: [Comparison; 14] = [
     Comparison { id: "send-fragments", measure: fragments::send },
     Comparison { id: "handshake-server", measure: handshake::server },
     Comparison { id: "handshake-client", measure: handshake::client },
+    Comparison { id: "deflate", measure: deflate::many },
+    Comparison { id: "deflate-alone", measure: deflate::alone },
+    Comparison { id: "deflate-size", measure: deflate::size },
+    Comparison { id: "deflate-broadcast", measure: deflate::broadcast },
+    Comparison { id: "deflate-memory", measure: deflate::memory },
     Comparison { id: "instructions", measure: crate::instructions::table },
     Comparison { id: "allocations", measure: allocations::table },
     Comparison { id: "growth-size", measure: growth::sizes },

@@ -262,6 +262,7 @@ fn compressed_lines_come_back_and_the_agreement_is_told() {
     let server = Server::start(&["--compress"]);
     let url = format!("ws://{}/", server.address);
     let lines = "a line that is long enough to be compressed, and long enough, and long enough\n";
+    let lines = lines.trim_end().repeat(3) + "\n";
     let lines = lines.repeat(20);
     let ended = run(&["connect", "--compress", &url], &lines).expect(0);
     assert_eq!(ended.stdout, lines);

@@ -378,7 +378,8 @@ proptest! {
     ) {
         let config = Config { max_message_length, ..CONFIG };
         let bytes = from_peer(end, &frames);
-        let transcript = |pieces: &[&[u8]], mode| transcript(end, &config, takes_over, pieces, mode);
+        let transcript =
+            |pieces: &[&[u8]], mode| transcript(end, &config, takes_over, pieces, mode);
         let whole = transcript(&[&bytes], Mode::Messages);
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         let cut = pieces(&bytes, &cuts);

@@ -33,8 +33,8 @@ fn read(
     reader
 }
 
-/// Asserts that `frames` are heard as `expected`, at both ends, in messages and in pieces, whole and
-/// cut at each byte.
+/// Asserts that `frames` are heard as `expected`, at both ends, in messages and in pieces, whole
+/// and cut at each byte.
 fn assert_hears(frames: &[u8], expected: &[Heard]) {
     for end in End::BOTH {
         for mode in [Mode::Messages, Mode::Chunks] {

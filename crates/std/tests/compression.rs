@@ -15,7 +15,8 @@ use duologue_std::{CloseCode, Config, Message, MessageType, NegotiatedExtensions
 use support::{echo, no_keepalive, pair};
 
 fn compressing() -> Config {
-    Config { deflate: Some(DeflateConfig::DEFAULT), ..no_keepalive() }
+    let deflate = DeflateConfig { threshold: 32, ..DeflateConfig::DEFAULT };
+    Config { deflate: Some(deflate), ..no_keepalive() }
 }
 
 fn record(number: usize) -> String {

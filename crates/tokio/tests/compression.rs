@@ -19,7 +19,10 @@ use support::{QUIET, masked, tcp};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
-const COMPRESSING: Config = Config { deflate: Some(DeflateConfig::DEFAULT), ..QUIET };
+/// With a threshold that most of the messages here are past.
+const DEFLATE: DeflateConfig = DeflateConfig { threshold: 32, ..DeflateConfig::DEFAULT };
+
+const COMPRESSING: Config = Config { deflate: Some(DEFLATE), ..QUIET };
 
 /// Both ends over loopback, after the opening handshake.
 async fn opened(
@@ -110,7 +113,7 @@ async fn more_connections_than_a_thread_keeps_compressors_for_take_turns() {
         deflate: Some(DeflateConfig {
             server_no_context_takeover: true,
             client_no_context_takeover: true,
-            ..DeflateConfig::DEFAULT
+            ..DEFLATE
         }),
         ..QUIET
     };
@@ -118,7 +121,7 @@ async fn more_connections_than_a_thread_keeps_compressors_for_take_turns() {
         deflate: Some(DeflateConfig {
             server_max_window_bits: WindowBits::new(9).unwrap(),
             client_max_window_bits: WindowBits::MIN,
-            ..DeflateConfig::DEFAULT
+            ..DEFLATE
         }),
         ..QUIET
     };
@@ -206,8 +209,7 @@ async fn secret_goes_uncompressed_and_the_rest_compressed() {
 async fn prepared_message_is_compressed_once() {
     let text = record(5).repeat(4);
     let message = Message::text(text.clone());
-    let prepared =
-        Prepared::new(&message).compressed(&DeflateConfig::DEFAULT, WindowBits::new(12).unwrap());
+    let prepared = Prepared::new(&message).compressed(&DEFLATE, WindowBits::new(12).unwrap());
     let (mut client, mut server) = opened(COMPRESSING, COMPRESSING).await;
     for _ in 0..3 {
         server.send(record(6)).await.unwrap();

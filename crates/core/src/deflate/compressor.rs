@@ -82,9 +82,10 @@ impl Compressor {
     }
 
     /// Compresses `input`, up to a byte's boundary; returns how long that became. It ends with an
-    /// empty block without compression (RFC 7692 section 7.2.1).
-    pub(super) fn compress(&mut self, mut input: &[u8]) -> usize {
-        self.is_clean = false;
+    /// empty block without compression (RFC 7692 section 7.2.1). If it `forgets`, what comes later
+    /// does not refer to this.
+    pub(super) fn compress(&mut self, mut input: &[u8], forgets: bool) -> usize {
+        self.is_clean = forgets;
         // What does not compress grows by an eighth at most, and the flush is a few bytes.
         let bound = input.len().saturating_add(input.len() / 8).saturating_add(64);
         if self.output.len() < bound {
@@ -94,7 +95,7 @@ impl Compressor {
         loop {
             let room = self.output.get_mut(length..).unwrap_or_default();
             let offered = room.len();
-            let Flow { consumed, produced } = self.engine.compress(input, room);
+            let Flow { consumed, produced } = self.engine.compress(input, room, forgets);
             length = length.saturating_add(produced);
             input = input.get(consumed..).unwrap_or_default();
             if produced < offered {

@@ -11,15 +11,16 @@
 ///
 /// let deflate = DeflateConfig { level: CompressionLevel::FASTEST, ..DeflateConfig::DEFAULT };
 /// let config = Config { deflate: Some(deflate), ..Config::DEFAULT };
-/// assert_eq!(config.deflate.unwrap().threshold, 64);
+/// assert_eq!(config.deflate.unwrap().threshold, 128);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
     /// How much time is spent on a better ratio. Default 1, the fastest.
     pub level: CompressionLevel,
-    /// How much memory a compressor takes for symbols of a block. Default 8.
+    /// How much memory a compressor takes for the symbols of a block. Default 5: as good for
+    /// messages as zlib's own 8, with 100 KB less to go through.
     pub memory_level: MemoryLevel,
-    /// Messages shorter than this go uncompressed, in bytes. Default 64.
+    /// Messages shorter than this go uncompressed, in bytes. Default 128.
     pub threshold: usize,
     /// The server compresses each message by itself. Default no: what went before is referred to,
     /// for a better ratio.
@@ -39,7 +40,7 @@ impl DeflateConfig {
     pub const DEFAULT: Self = Self {
         level: CompressionLevel::FASTEST,
         memory_level: MemoryLevel::DEFAULT,
-        threshold: 64,
+        threshold: 128,
         server_no_context_takeover: false,
         client_no_context_takeover: false,
         server_max_window_bits: WindowBits::MAX,
@@ -82,8 +83,8 @@ impl CompressionLevel {
 pub struct MemoryLevel(u8);
 
 impl MemoryLevel {
-    /// Memory level 8.
-    pub const DEFAULT: Self = Self(8);
+    /// Memory level 5.
+    pub const DEFAULT: Self = Self(5);
 
     /// A memory level of 1 to 9; `None` for any other number.
     #[must_use]

@@ -11,7 +11,7 @@ use crate::deflate::{Direction, TAIL};
 
 /// How much of what was sent is kept for a compressor that has to go on where another one left off,
 /// in bytes. To refer to less than the window holds is allowed, and to take in more costs time.
-const REMEMBERED: usize = 4 * 1024;
+const REMEMBERED: usize = 2 * 1024;
 
 /// A message's data when there is none: the first byte of an empty block, whose rest is cut off
 /// (RFC 7692 section 7.2.3.6).
@@ -101,7 +101,8 @@ impl Deflating {
         if payload.is_empty() {
             return Some(EMPTY);
         }
-        let compressed = self.ready().compress(payload);
+        let forgets = !self.takes_over;
+        let compressed = self.ready().compress(payload, forgets);
         self.at_start = true;
         let length = compressed.saturating_sub(TAIL.len());
         // What the other end does not get may not be referred to: so only where nothing will be.
@@ -123,7 +124,8 @@ impl Deflating {
             self.at_start |= fin;
             return if fin { EMPTY } else { &[] };
         }
-        let compressed = self.ready().compress(payload);
+        let forgets = fin && !self.takes_over;
+        let compressed = self.ready().compress(payload, forgets);
         self.in_message = !fin;
         self.at_start = fin;
         if self.takes_over {

@@ -7,7 +7,7 @@ use crate::error::SendError;
 use crate::handshake::NegotiatedExtensions;
 use crate::message::endpoint::{Endpoint, append_frame};
 use crate::message::inflation::Inflation;
-use crate::message::prepared::Prepared;
+use crate::message::prepared::{Form, Prepared};
 use crate::message::types::Message;
 use crate::message::write_queue::SHARE_FROM;
 use crate::opcode::MessageType;
@@ -90,9 +90,11 @@ impl<R: Role> Endpoint<R> {
     ) -> Result<(), SendError> {
         let (message_type, payload) = (prepared.message_type(), prepared.payload());
         let kind = self.deflating.as_ref().map(|deflating| deflating.kind());
-        let Some((whole, data)) = kind.and_then(|kind| prepared.compressed_for(kind.window_bits))
-        else {
-            return self.send_compressed(message_type, payload);
+        let form = kind.and_then(|kind| prepared.form_for(kind.window_bits));
+        let (whole, data) = match form {
+            None => return self.send_compressed(message_type, payload),
+            Some(Form::Plain) => return self.send_prepared_plain(prepared),
+            Some(Form::Compressed { frame, data }) => (frame, data),
         };
         let length = data.len() as u64;
         let frame = self.connection.begin_compressed_message(message_type, true, length)?;

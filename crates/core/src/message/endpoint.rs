@@ -402,6 +402,11 @@ impl<R: Role> Endpoint<R> {
         if self.compresses(prepared.payload().len()) {
             return self.send_prepared_compressed(prepared);
         }
+        self.send_prepared_plain(prepared)
+    }
+
+    /// Queues a prepared message as it is.
+    pub(super) fn send_prepared_plain(&mut self, prepared: &Prepared) -> Result<(), SendError> {
         if self.connection.role().is_client() {
             return self.send_plain_slice(prepared.message_type(), prepared.payload());
         }

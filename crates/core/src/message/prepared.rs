@@ -34,8 +34,8 @@ pub struct Prepared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct CompressedFrame {
     window_bits: WindowBits,
-    frame: Bytes,
-    payload_at: usize,
+    /// The frame, and where in it the payload begins; `None` if it would be no smaller.
+    frame: Option<(Bytes, usize)>,
 }
 
 impl Prepared {
@@ -59,26 +59,30 @@ impl Prepared {
     ///
     /// It refers to nothing outside itself, so it can be sent on any of them, whether or not
     /// context is taken over (RFC 7692 section 7.1.1): where it is, later messages refer to this one
-    /// and no longer to those before it. If compressing does not make it smaller, it is left.
+    /// and no longer to those before it. If compressing does not make it smaller, it is sent as it is.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn compressed(mut self, config: &DeflateConfig, window_bits: WindowBits) -> Self {
         let mut deflating = Deflating::new(config);
         deflating.limit_window(window_bits);
-        if let Some(data) = deflating.message(self.payload()) {
-            let (frame, payload_at) = frame(self.message_type, RSV1, data);
-            self.compressed.retain(|other| other.window_bits != window_bits);
-            self.compressed.push(CompressedFrame { window_bits, frame, payload_at });
-        }
+        let data = deflating.message(self.payload());
+        let frame = data.map(|data| frame(self.message_type, RSV1, data));
+        self.compressed.retain(|other| other.window_bits != window_bits);
+        self.compressed.push(CompressedFrame { window_bits, frame });
         self
     }
 
-    /// The frame and the payload of the form that suits a window of `window_bits` best.
+    /// The form that suits a window of `window_bits` best.
     #[cfg(feature = "deflate")]
-    pub(super) fn compressed_for(&self, window_bits: WindowBits) -> Option<(&Bytes, &[u8])> {
+    pub(super) fn form_for(&self, window_bits: WindowBits) -> Option<Form<'_>> {
         let suitable = self.compressed.iter().filter(|form| form.window_bits <= window_bits);
         let form = suitable.max_by_key(|form| form.window_bits)?;
-        Some((&form.frame, form.frame.get(form.payload_at..).unwrap_or_default()))
+        Some(match &form.frame {
+            None => Form::Plain,
+            Some((frame, payload_at)) => {
+                Form::Compressed { frame, data: frame.get(*payload_at..).unwrap_or_default() }
+            }
+        })
     }
 
     /// Whether it is text or binary.
@@ -98,6 +102,15 @@ impl Prepared {
     pub const fn frame(&self) -> &Bytes {
         &self.frame
     }
+}
+
+/// How a prepared message is sent where compression was agreed on.
+#[cfg(feature = "deflate")]
+pub(super) enum Form<'a> {
+    /// As it is.
+    Plain,
+    /// In this frame, or by a client with this data.
+    Compressed { frame: &'a Bytes, data: &'a [u8] },
 }
 
 /// A payload in a frame that is not masked, and where in it the payload begins.

@@ -86,8 +86,8 @@ impl Naive {
         self.output.clear();
     }
 
-    /// Inflates the whole data of a message (RFC 7692 section 7.2.2), none of whose blocks says that
-    /// it is the last one. What was cut off must have been the rest of an empty block.
+    /// Inflates the whole data of a message (RFC 7692 section 7.2.2), none of whose blocks says
+    /// that it is the last one. What was cut off must have been the rest of an empty block.
     pub(crate) fn message(&mut self, data: &[u8]) -> Result<Vec<u8>, Malformed> {
         let from = self.output.len();
         let data = [data, &TAIL].concat();

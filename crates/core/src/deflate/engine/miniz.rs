@@ -3,9 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use miniz_oxide::deflate::core::{
-    CompressionStrategy, CompressorOxide, TDEFLFlush, compress, create_comp_flags_from_zip_params,
-};
+use miniz_oxide::DataFormat;
+use miniz_oxide::deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, compress};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY,
@@ -21,38 +20,63 @@ use crate::deflate::engine::{Codec, Compress, Decompress, Flow, Inflated, State}
 pub(in crate::deflate) struct Miniz;
 
 impl Codec for Miniz {
-    type Compressor = Box<CompressorOxide>;
+    type Compressor = Deflater;
     type Decompressor = Inflater;
 }
 
-/// A level at which the engine looks for runs of one byte alone if it is told to.
-const RUNS_LEVEL: u8 = 6;
+/// A compressor. The engine keeps to no window but the largest, whatever it is told, so for a smaller
+/// one it forgets everything after each piece of that size.
+pub(in crate::deflate) struct Deflater {
+    state: Box<CompressorOxide>,
+    /// The size of such pieces, in bytes; `None` for the largest window.
+    piece: Option<usize>,
+    /// How much of a piece has been taken in.
+    taken: usize,
+}
 
-impl Compress for Box<CompressorOxide> {
-    /// The engine has windows of 15 bits only. Under a smaller one it is told to look for runs of one
-    /// byte alone, which refer back by 1; the first level would not heed that. The memory level means
-    /// nothing to it.
+impl Compress for Deflater {
+    /// The memory level means nothing to the engine.
     fn new(kind: CompressorKind) -> Self {
-        let (level, strategy) = if kind.window_bits == WindowBits::MAX {
-            (kind.level.get(), CompressionStrategy::Default)
-        } else {
-            (RUNS_LEVEL, CompressionStrategy::RLE)
-        };
-        // A negative number of bits: without a wrapper.
-        let bits = -i32::from(WindowBits::MAX.get());
-        let flags = create_comp_flags_from_zip_params(i32::from(level), bits, strategy as i32);
-        Self::new(CompressorOxide::new(flags))
+        let state = CompressorOxide::with_params(
+            DataFormat::Raw,
+            kind.level.get(),
+            CompressionStrategy::Default,
+            WindowBits::MAX.get(),
+        );
+        let bits = Some(kind.window_bits).filter(|bits| *bits < WindowBits::MAX);
+        Self { state: Box::new(state), piece: bits.map(WindowBits::window), taken: 0 }
     }
 
     fn reset(&mut self) {
-        CompressorOxide::reset(self);
+        self.state.reset();
+        self.taken = 0;
     }
 
     fn preload(&mut self, _history: &[u8]) {}
 
-    fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Flow {
-        let (_, consumed, produced) = compress(self, input, output, TDEFLFlush::Sync);
-        Flow { consumed, produced }
+    fn compress(&mut self, input: &[u8], output: &mut [u8], forgets: bool) -> Flow {
+        let Some(piece) = self.piece else {
+            let flush = if forgets { TDEFLFlush::Full } else { TDEFLFlush::Sync };
+            let (_, consumed, produced) = compress(&mut self.state, input, output, flush);
+            return Flow { consumed, produced };
+        };
+        let mut flow = Flow { consumed: 0, produced: 0 };
+        loop {
+            let rest = input.get(flow.consumed..).unwrap_or_default();
+            let next = rest.get(..piece.saturating_sub(self.taken)).unwrap_or(rest);
+            let room = output.get_mut(flow.produced..).unwrap_or_default();
+            let (_, consumed, produced) = compress(&mut self.state, next, room, TDEFLFlush::Full);
+            self.taken = self.taken.saturating_add(consumed);
+            flow.consumed = flow.consumed.saturating_add(consumed);
+            flow.produced = flow.produced.saturating_add(produced);
+            if flow.produced == output.len() {
+                return flow;
+            }
+            self.taken = 0;
+            if flow.consumed == input.len() {
+                return flow;
+            }
+        }
     }
 }
 

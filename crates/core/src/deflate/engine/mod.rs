@@ -39,7 +39,9 @@ pub(super) trait Compress: Send {
 
     /// Compresses `input`, which is not empty, and flushes at a byte's boundary, with an empty block
     /// without compression. While `output` gets full, it is called again with what is left.
-    fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Flow;
+    ///
+    /// If `forgets`, what comes later does not refer to this, as after a reset, which costs more.
+    fn compress(&mut self, input: &[u8], output: &mut [u8], forgets: bool) -> Flow;
 }
 
 /// Where a decompressor is.
@@ -103,11 +105,16 @@ mod tests {
     }
 
     /// Compresses into pieces of `piece` bytes; the data ends as a message's does, and is cut off.
-    fn compress(compressor: &mut impl Compress, mut input: &[u8], piece: usize) -> Vec<u8> {
+    fn compress(
+        compressor: &mut impl Compress,
+        mut input: &[u8],
+        piece: usize,
+        forgets: bool,
+    ) -> Vec<u8> {
         let mut data = Vec::new();
         loop {
             let mut output = vec![0; piece];
-            let flow = compressor.compress(input, &mut output);
+            let flow = compressor.compress(input, &mut output, forgets);
             data.extend_from_slice(&output[..flow.produced]);
             input = &input[flow.consumed..];
             if flow.produced < piece {
@@ -162,34 +169,40 @@ mod tests {
     ) {
         let mut compressor = A::Compressor::new(kind);
         let mut decompressor = B::Decompressor::new();
-        for message in messages {
-            let data = compress(&mut compressor, message, pieces.0);
+        for (index, message) in messages.iter().enumerate() {
+            // There are two ways to start anew.
+            let forgets = anew && index % 2 == 0;
+            let data = compress(&mut compressor, message, pieces.0, forgets);
             let inflated = inflate(&mut decompressor, &data, (pieces.1, pieces.2));
             assert_eq!(inflated, (message.clone(), State::GoesOn));
             if anew {
-                compressor.reset();
+                if !forgets {
+                    compressor.reset();
+                }
                 decompressor.reset();
             }
         }
     }
 
     /// A stream goes on with other engines that know its history.
-    fn resume<A: Codec, B: Codec>(messages: &[Vec<u8>], kind: CompressorKind) {
+    fn resume<A: Codec, B: Codec>(messages: &[Vec<u8>], kind: CompressorKind, forgets: bool) {
         let mut history = Vec::new();
         for message in messages {
             let mut compressor = A::Compressor::new(kind);
             let mut decompressor = B::Decompressor::new();
             // What another stream left behind is gone.
-            compress(&mut compressor, b"another stream", 1000);
+            compress(&mut compressor, b"another stream", 1000, forgets);
             let _ = decompressor.decompress(b"\xf2", &mut [0; 9]);
-            compressor.reset();
+            if !forgets {
+                compressor.reset();
+            }
             decompressor.reset();
             let (first, second) = history.split_at(history.len() / 3);
             for piece in [first, second].into_iter().filter(|piece| !piece.is_empty()) {
                 compressor.preload(piece);
                 decompressor.preload(piece);
             }
-            let data = compress(&mut compressor, message, 100_000);
+            let data = compress(&mut compressor, message, 100_000, false);
             let inflated = inflate(&mut decompressor, &data, (100_000, 100_000));
             assert_eq!(inflated, (message.clone(), State::GoesOn));
             history.extend_from_slice(message);
@@ -217,11 +230,12 @@ mod tests {
             messages in messages(),
             level in 1_u8..=9,
             window_bits in 8_u8..=15,
+            forgets in any::<bool>(),
         ) {
             let kind = kind(level, window_bits);
-            resume::<Engine, Engine>(&messages, kind);
-            resume::<miniz::Miniz, Engine>(&messages, kind);
-            resume::<Engine, miniz::Miniz>(&messages, kind);
+            resume::<Engine, Engine>(&messages, kind, forgets);
+            resume::<miniz::Miniz, Engine>(&messages, kind, forgets);
+            resume::<Engine, miniz::Miniz>(&messages, kind, forgets);
         }
 
         #[test]

@@ -50,10 +50,11 @@ impl Compress for Deflater {
         let _ = self.0.set_dictionary(history);
     }
 
-    fn compress(&mut self, input: &[u8], output: &mut [u8]) -> Flow {
+    fn compress(&mut self, input: &[u8], output: &mut [u8], forgets: bool) -> Flow {
+        let flush = if forgets { DeflateFlush::FullFlush } else { DeflateFlush::SyncFlush };
         let (consumed, produced) = (self.0.total_in(), self.0.total_out());
         // Without a finished stream there is nothing that could go wrong here but a full output.
-        let _ = self.0.compress(input, output, DeflateFlush::SyncFlush);
+        let _ = self.0.compress(input, output, flush);
         Flow {
             consumed: since(consumed, self.0.total_in()),
             produced: since(produced, self.0.total_out()),
