@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# run.sh [--cases PATTERNS] [--exclude PATTERNS] [--out DIR] [PEER ...]
+# run.sh [--all | --cases PATTERNS] [--exclude PATTERNS] [--jobs N] [--out DIR] [PEER ...]
 #
 # Runs the Autobahn|Testsuite against the echo peers of duologue-interop and prints the result of
 # each.  PEER is tokio-server, tokio-client, std-server or std-client (default: all four).
 #
-#   --cases     comma-separated case ids or patterns (default: sections 1 to 10; everything: '*')
+#   --all       all 517 cases (default: 409, without the longest of sections 12 and 13)
+#   --cases     comma-separated case ids or patterns instead
 #   --exclude   cases to leave out of these
+#   --jobs      how many peers run at a time (2)
 #   --out       where the reports go, a directory per peer (default: target/autobahn/reports)
 #
 # Environment:
@@ -36,17 +38,24 @@ absolute() {
   esac
 }
 
-cases='1.*,2.*,3.*,4.*,5.*,6.*,7.*,8.*,9.*,10.*'
+# 1,000 messages of 64 or 128 KiB, and most of the cases in fragments.
+longest='12.*.9,12.*.1[02-8],13.*.9,13.*.1[02-8]'
+cases='*'
+left_out=$longest
+expected=409
 excluded=
+jobs=2
 out=
 peers=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --cases | --exclude | --out)
+    --all) cases='*' left_out='' expected=517 ;;
+    --cases | --exclude | --jobs | --out)
       [ $# -ge 2 ] || die "$1 needs a value"
       case $1 in
-        --cases) cases=$2 ;;
+        --cases) cases=$2 left_out='' expected='' ;;
         --exclude) excluded=$2 ;;
+        --jobs) jobs=$2 ;;
         --out) out=$2 ;;
       esac
       shift
@@ -61,6 +70,9 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ ${#peers[@]} -gt 0 ] || peers=(tokio-server tokio-client std-server std-client)
+[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs needs a number from 1"
+[ -z "$excluded" ] || expected=
+excluded=$left_out${left_out:+${excluded:+,}}$excluded
 
 CARGO_TARGET_DIR=$(absolute "${CARGO_TARGET_DIR:-$root/target}")
 WSTEST_DIR=$(absolute "${WSTEST_DIR:-$CARGO_TARGET_DIR/autobahn/wstest}")
@@ -100,10 +112,15 @@ stop_all() {
   done
 }
 
-trap stop_all EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# A subshell needs it anew.
+set_traps() {
+  trap stop_all EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+set_traps
 
 # Runs a command beside this script and waits for it.  A trap can end it so; it would have to wait for
 # the end of a foreground command.
@@ -175,9 +192,22 @@ test_client() {
   return "$status"
 }
 
+# To be run beside this script: the whole run of one peer, whose result it prints.
+test_peer() {
+  local peer=$1 dir=$2
+  running=()
+  set_traps
+  # A report of an earlier run must not pass for one of this run.
+  rm -f "$dir"/*.json "$dir"/*.html "$dir"/wstest.log "$dir"/peer.{out,err}
+  case $peer in
+    *-server) test_server "$peer" "${peer%-*}" "$dir" ;;
+    *-client) test_client "$peer" "${peer%-*}" "$dir" ;;
+  esac
+}
+
 "$here/setup.sh" "$WSTEST_DIR" >&2 || die "the suite could not be set up"
-"$WSTEST_DIR/bin/python" "$here/spec.py" server ws://127.0.0.1:0 "$out" "$cases" "$excluded" > /dev/null ||
-  exit 2
+count=$("$WSTEST_DIR/bin/python" "$here/spec.py" count - - "$cases" "$excluded") || exit 2
+[ "$count" = "${expected:-$count}" ] || die "there are $count of these cases, not $expected"
 if [ -n "${DUOLOGUE_INTEROP:-}" ]; then
   interop=$(absolute "$DUOLOGUE_INTEROP")
 else
@@ -187,16 +217,21 @@ fi
 [ -x "$interop" ] || die "$interop is no program"
 
 worst=0
-for peer in "${peers[@]}"; do
-  dir=$out/$peer
-  # A report of an earlier run must not pass for one of this run.
-  mkdir -p "$dir" || die "$dir cannot be made"
-  rm -f "$dir"/*.json "$dir"/*.html "$dir"/wstest.log "$dir"/peer.{out,err}
-  case $peer in
-    *-server) test_server "$peer" "${peer%-*}" "$dir" ;;
-    *-client) test_client "$peer" "${peer%-*}" "$dir" ;;
-  esac
-  status=$?
-  [ "$status" -le "$worst" ] || worst=$status
+for ((first = 0; first < ${#peers[@]}; first += jobs)); do
+  batch=("${peers[@]:first:jobs}")
+  pids=()
+  for peer in "${batch[@]}"; do
+    mkdir -p "$out/$peer" || die "$out/$peer cannot be made"
+    test_peer "$peer" "$out/$peer" > "$out/$peer/result" 2>&1 &
+    pids+=("$!")
+    running+=("$!")
+  done
+  for index in "${!batch[@]}"; do
+    wait "${pids[index]}"
+    status=$?
+    forget "${pids[index]}"
+    cat "$out/${batch[index]}/result"
+    [ "$status" -le "$worst" ] || worst=$status
+  done
 done
 exit "$worst"

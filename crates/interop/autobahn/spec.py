@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""spec.py client|server URL OUTDIR CASES EXCLUDED [AGENT]
+"""spec.py client|server|count URL OUTDIR CASES EXCLUDED [AGENT]
 
 Prints the JSON that wstest reads: of the fuzzing client, which tests the server AGENT at URL, or of
-the fuzzing server, which listens at URL.  CASES and EXCLUDED are comma-separated ids or patterns.  Run
+the fuzzing server, which listens at URL; or only how many cases are chosen.  CASES and EXCLUDED are comma-separated ids or patterns.  Run
 by the Python of the suite, whose own matching decides; fails if no case or an unknown one is chosen,
 because wstest then waits for ever.
 """
@@ -32,4 +32,7 @@ except ValueError:
 unknown = sorted(set(chosen) - set(case_set.CasesById))
 if not chosen or unknown:
     sys.exit("no such case: %s" % (", ".join(unknown) or "%s without %s" % (cases, excluded or "any")))
-json.dump(spec, sys.stdout, indent=1)
+if mode == "count":
+    print(len(chosen))
+else:
+    json.dump(spec, sys.stdout, indent=1)

@@ -210,6 +210,63 @@ test("a message of megabytes comes back as it was", { timeout: 60_000 }, async (
   assert.deepEqual(complaints, []);
 });
 
+for (const options of [[], ["--no-context-takeover"], ["--level", "9"]]) {
+  const name = ["compressed messages come back as they were", ...options].join(" ");
+  test(name, { timeout: 60_000 }, async (t) => {
+    const { address } = await serve(t, "--compress", ...options);
+    const { page, complaints } = await open(t, address);
+    await connect(page);
+    assert.match(await logged(page, "local", "open"), /^open, extensions permessage-deflate/);
+    const { extensions, differing } = await page.evaluate(async (count) => {
+      const regular = (length) => new Uint8Array(length).map((_, index) => index % 251);
+      const noise = (length) => {
+        const bytes = new Uint8Array(length);
+        // It gives no more than 65,536 bytes at a time.
+        for (let at = 0; at < length; at += 65_536) {
+          crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+        }
+        return bytes;
+      };
+      const text = (length) => "Gr\u00fc\u00dfe, \u4e16\u754c \u{1f310} ".repeat(length / 12 + 1);
+      const lengths = [0, 1, 63, 64, 125, 126, 65_535, 65_536, 1 << 20, count];
+      const sent = lengths.flatMap((length) => [
+        // The cut may be inside a pair of surrogates, which would not go through as they are.
+        text(length).slice(0, length).toWellFormed(),
+        regular(length),
+        noise(length),
+      ]);
+      for (let number = 0; number < 2000; number += 1) {
+        sent.push(JSON.stringify({ number, kind: "measurement", value: number * 0.37 }));
+      }
+      const socket = new WebSocket(document.getElementById("address").value);
+      socket.binaryType = "arraybuffer";
+      const received = await new Promise((resolve, reject) => {
+        const messages = [];
+        socket.onopen = () => sent.forEach((message) => socket.send(message));
+        socket.onmessage = ({ data }) => {
+          messages.push(typeof data === "string" ? data : new Uint8Array(data));
+          if (messages.length === sent.length) resolve(messages);
+        };
+        socket.onclose = ({ code }) => reject(new Error(`closed with ${code}`));
+      });
+      socket.onclose = null;
+      socket.close();
+      const same = (one, other) =>
+        typeof one === "string"
+          ? one === other
+          : one.length === other.length && one.every((byte, index) => byte === other[index]);
+      return {
+        extensions: socket.extensions,
+        differing: sent.flatMap((message, index) => (same(message, received[index]) ? [] : [index])),
+      };
+    }, MESSAGE_BYTES / 4);
+    assert.match(extensions, /^permessage-deflate(;|$)/);
+    assert.equal(/no_context_takeover/.test(extensions), options.includes("--no-context-takeover"));
+    assert.deepEqual(differing, []);
+    assert.deepEqual(complaints, []);
+  });
+}
+
 test("a message over the limit is refused with 1009", { timeout: 60_000 }, async (t) => {
   const { address } = await serve(t, "--max-message", "1000");
   const { page } = await open(t, address);

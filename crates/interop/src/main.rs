@@ -1,16 +1,20 @@
 //! Echo servers and echo clients of both adapters, for the suites that test them from outside.
 //!
 //! They are what an application would write, with the adapters' defaults but for the size of
-//! messages: the suites send 16 MiB and a little.
+//! messages (the suites send 16 MiB and a little) and for compression, which is on and spares no
+//! message.
 #![forbid(unsafe_code)]
 
+mod options;
 mod std_peer;
 mod tokio_peer;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use duologue_tokio::{Config, Error};
+use duologue_tokio::Error;
+
+use crate::options::Options;
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -29,6 +33,19 @@ enum Command {
         /// The address and port to listen on; port 0 takes a free one.
         #[arg(long, default_value = "127.0.0.1:0")]
         addr: String,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Echo every message of a server, until it closes the connection.
+    EchoClient {
+        /// Which adapter connects.
+        #[arg(long)]
+        adapter: Adapter,
+        /// The server.
+        #[arg(long)]
+        url: String,
+        #[command(flatten)]
+        options: Options,
     },
     /// Run every case of an Autobahn fuzzing server, echoing what it sends.
     AutobahnClient {
@@ -41,6 +58,8 @@ enum Command {
         /// The name to go by in the report.
         #[arg(long)]
         agent: String,
+        #[command(flatten)]
+        options: Options,
     },
 }
 
@@ -51,14 +70,17 @@ enum Adapter {
 }
 
 fn main() -> ExitCode {
+    use Adapter::{Std, Tokio};
     let result = match Cli::parse().command {
-        Command::EchoServer { adapter: Adapter::Tokio, addr } => tokio_peer::serve(&addr),
-        Command::EchoServer { adapter: Adapter::Std, addr } => std_peer::serve(&addr),
-        Command::AutobahnClient { adapter: Adapter::Tokio, url, agent } => {
-            tokio_peer::run_cases(&url, &agent)
+        Command::EchoServer { adapter: Tokio, addr, options } => tokio_peer::serve(&addr, options),
+        Command::EchoServer { adapter: Std, addr, options } => std_peer::serve(&addr, options),
+        Command::EchoClient { adapter: Tokio, url, options } => tokio_peer::connect(&url, options),
+        Command::EchoClient { adapter: Std, url, options } => std_peer::connect(&url, options),
+        Command::AutobahnClient { adapter: Tokio, url, agent, options } => {
+            tokio_peer::run_cases(&url, &agent, options)
         }
-        Command::AutobahnClient { adapter: Adapter::Std, url, agent } => {
-            std_peer::run_cases(&url, &agent)
+        Command::AutobahnClient { adapter: Std, url, agent, options } => {
+            std_peer::run_cases(&url, &agent, options)
         }
     };
     match result {
@@ -68,11 +90,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The defaults, with room for the suite's largest messages.
-fn config() -> Config {
-    Config { max_message_length: 64 << 20, ..Config::DEFAULT }
 }
 
 /// The URLs of a fuzzing server.
