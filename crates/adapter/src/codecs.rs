@@ -2,18 +2,15 @@
 //!
 //! A connection has one only while it has a message in hand, and finds the one again that it had
 //! before if there were few others meanwhile; otherwise it starts anew, with what it remembers. Nothing
-//! is locked. A thread keeps at most [`MOST_COMPRESSORS`] and [`MOST_DECOMPRESSORS`], with the defaults
-//! some 7 MB in all; those that have gone unused for longest are dropped.
+//! is locked. A thread keeps at most [`MOST_KEPT`] of each kind, with the defaults some 11 MB in all;
+//! those that have gone unused for longest are dropped.
 
 use std::cell::RefCell;
 
 use duologue_core::deflate::{CodecPool, Compressor, CompressorKind, Decompressor, Lineage};
 
-/// How many compressors a thread keeps.
-pub const MOST_COMPRESSORS: usize = 16;
-
-/// How many decompressors a thread keeps.
-pub const MOST_DECOMPRESSORS: usize = 32;
+/// How many compressors, and how many decompressors, a thread keeps.
+pub const MOST_KEPT: usize = 32;
 
 /// The pool of whatever thread uses it.
 #[derive(Clone, Copy, Debug)]
@@ -35,20 +32,19 @@ thread_local! {
 /// do.
 fn take<T>(
     kept: &Kept<T>,
-    most: usize,
     wanted: impl Fn(&T) -> bool,
     will_do: impl Fn(&T) -> bool,
 ) -> Option<Box<T>> {
     let mut kept = kept.borrow_mut();
-    let is_full = kept.len() >= most;
+    let is_full = kept.len() >= MOST_KEPT;
     let first = || kept.iter().position(|codec| is_full && will_do(codec));
     let index = kept.iter().rposition(|codec| wanted(codec)).or_else(first)?;
     Some(kept.remove(index))
 }
 
-fn keep<T>(kept: &Kept<T>, most: usize, codec: Box<T>) {
+fn keep<T>(kept: &Kept<T>, codec: Box<T>) {
     let mut kept = kept.borrow_mut();
-    if kept.len() >= most {
+    if kept.len() >= MOST_KEPT {
         kept.remove(0);
     }
     kept.push(codec);
@@ -65,23 +61,20 @@ impl CodecPool for ThreadCodecs {
             of_kind(codec) && (lineage.is_none() || codec.lineage() == lineage)
         };
         // A thread that is ending has none.
-        COMPRESSORS.try_with(|kept| take(kept, MOST_COMPRESSORS, wanted, of_kind)).ok().flatten()
+        COMPRESSORS.try_with(|kept| take(kept, wanted, of_kind)).ok().flatten()
     }
 
     fn give_compressor(&self, compressor: Box<Compressor>) {
-        let _ = COMPRESSORS.try_with(|kept| keep(kept, MOST_COMPRESSORS, compressor));
+        let _ = COMPRESSORS.try_with(|kept| keep(kept, compressor));
     }
 
     fn take_decompressor(&self, lineage: Option<&Lineage>) -> Option<Box<Decompressor>> {
         let wanted = |codec: &Decompressor| lineage.is_none() || codec.lineage() == lineage;
-        DECOMPRESSORS
-            .try_with(|kept| take(kept, MOST_DECOMPRESSORS, wanted, |_| true))
-            .ok()
-            .flatten()
+        DECOMPRESSORS.try_with(|kept| take(kept, wanted, |_| true)).ok().flatten()
     }
 
     fn give_decompressor(&self, decompressor: Box<Decompressor>) {
-        let _ = DECOMPRESSORS.try_with(|kept| keep(kept, MOST_DECOMPRESSORS, decompressor));
+        let _ = DECOMPRESSORS.try_with(|kept| keep(kept, decompressor));
     }
 }
 
@@ -135,7 +128,7 @@ mod tests {
     #[test]
     fn a_thread_keeps_a_bounded_number_and_connections_beyond_it_go_on() {
         assert_eq!(kept(), (0, 0));
-        let mut pairs: Vec<_> = (0..MOST_DECOMPRESSORS)
+        let mut pairs: Vec<_> = (0..2 * MOST_KEPT)
             .map(|_| (endpoint(Role::Client(OsKeys), 1, true), endpoint(Role::Server, 1, true)))
             .collect();
         for _ in 0..3 {
@@ -143,7 +136,7 @@ mod tests {
                 exchange(client, server);
                 exchange(server, client);
             }
-            assert_eq!(kept(), (MOST_COMPRESSORS, MOST_DECOMPRESSORS));
+            assert_eq!(kept(), (MOST_KEPT, MOST_KEPT));
         }
     }
 

@@ -126,11 +126,11 @@ async fn more_connections_than_a_thread_keeps_compressors_for_take_turns() {
         ..QUIET
     };
     let mut pairs = Vec::new();
-    for index in 0..40 {
+    for index in 0..80 {
         let config = [COMPRESSING, takes_none_over, small][index % 3];
         pairs.push(opened(config, config).await);
     }
-    for round in 0..5 {
+    for round in 0..4 {
         for (index, (client, server)) in pairs.iter_mut().enumerate() {
             let there = record(1000 * index + round);
             let back = record(round).repeat(1 + index * 7);

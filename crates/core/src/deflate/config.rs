@@ -77,7 +77,7 @@ impl CompressionLevel {
     }
 }
 
-/// The size of a compressor's buffers for symbols, 1 (smallest) to 9 (fastest), as zlib counts it:
+/// The size of a compressor's buffers for symbols, 1 (smallest) to 9 (largest), as zlib counts it:
 /// `7 << (level + 6)` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemoryLevel(u8);
