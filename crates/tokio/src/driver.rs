@@ -9,7 +9,7 @@ use std::string::String;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
-use duologue_adapter::pool::{self, LARGEST_READ};
+use duologue_adapter::pool;
 use duologue_adapter::{Endpoint, Error, Failures, READ_SIZE, Role, open_endpoint};
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{
@@ -19,6 +19,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::timer::{Timer, now};
 use crate::wakers::{Side, Wakers};
+
+/// How many bytes a read asks for after one that filled its room. Twice as many again would leave the
+/// peer idle for longer and go past the second-level cache.
+const LARGE_READ: usize = 2 * READ_SIZE;
 
 /// What a whole endpoint is read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Ready(Ok(count)) => {
                 self.now = now();
                 // A peer that fills the room has more to say; fewer calls then take larger pieces.
-                self.read_size = if count == offered { LARGEST_READ } else { READ_SIZE };
+                self.read_size = if count == offered { LARGE_READ } else { READ_SIZE };
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => {
