@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Each row of docs/conformance.md names its tests as `file::test`; each must exist, and each rule
-# must have a row.
+# Each row of docs/conformance.md, and of docs/security.md, names its tests as `file::test`; each must
+# exist, and each rule must have a row.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 status=0
 while read -r reference; do
   file=${reference%%::*} test=${reference##*::}
   if ! [ -f "$file" ]; then
-    echo "docs/conformance.md: there is no $file"
+    echo "docs: there is no $file"
     status=1
   elif ! grep -qE "fn $test\b" "$file"; then
-    echo "docs/conformance.md: there is no $test in $file"
+    echo "docs: there is no $test in $file"
     status=1
   fi
-done < <(grep -oE '`(crates|fuzz)/[^`]*::[a-z0-9_]+`' docs/conformance.md | tr -d '`')
-for number in $(seq 1 58); do
+done < <(grep -ohE '`(crates|fuzz)/[^`]*::[a-z0-9_]+`' docs/conformance.md docs/security.md | tr -d '`')
+for number in $(seq 1 63); do
   if ! grep -qE "^\| G$number \|.*::" docs/conformance.md; then
     echo "docs/conformance.md: G$number has no test"
     status=1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the core without an allocator for a microcontroller without an operating system
-# (thumbv7m-none-eabi), with Debian's packages rustc-web, cargo-web and rust-web-src:
+# Builds the core, without an allocator and with one, for a microcontroller without an operating
+# system (thumbv7m-none-eabi), with Debian's packages rustc-web, cargo-web and rust-web-src:
 #
 #     apt-get install --no-install-recommends rustc-web cargo-web rust-web-src
 #
@@ -15,5 +15,10 @@ RUSTDOC=$debian/rustdoc
 RUSTC_BOOTSTRAP=1
 export RUSTC RUSTDOC RUSTC_BOOTSTRAP
 "$RUSTC" --version
-"$debian/cargo" build --manifest-path "$manifest" --release --lib --no-default-features \
-    --target thumbv7m-none-eabi -Z build-std=core
+build() {
+    "$debian/cargo" build --manifest-path "$manifest" --release --lib --no-default-features \
+        --target thumbv7m-none-eabi "$@"
+}
+build -Z build-std=core
+# Messages and compression need an allocator, and nothing else of an operating system.
+build -Z build-std=core,alloc --features deflate

@@ -74,7 +74,7 @@
 //!
 //! # Features
 //!
-//! `alloc` (on by default) adds messages, [`Endpoint`] and [`opening`]; `url` adds [`Address`];
+//! `alloc` (on by default) adds messages, [`Endpoint`] and [`opening`]; `url` adds [`Address`] and [`browser`];
 //! `deflate` adds compression (RFC 7692), and `zlib-rs` does it faster, with std. A feature only adds
 //! API. `simd` adds speed, by wider instructions for masking and UTF-8, chosen at
 //! run time; without it the crate holds no unsafe code.
@@ -87,6 +87,8 @@ extern crate alloc;
 
 #[cfg(feature = "url")]
 mod address;
+#[cfg(feature = "url")]
+pub mod browser;
 mod close_code;
 mod connection;
 #[cfg(feature = "deflate")]

@@ -47,6 +47,11 @@
 //! the same time, both wait, until one fails with `WriteStalled`. Where both ends send much on
 //! their own account, split the connection.
 //!
+//! # Compression
+//!
+//! It is off; [`Config`]'s `deflate` turns it on (permessage-deflate, RFC 7692), for whoever connects or
+//! accepts, if the other end has it too.
+//!
 //! # Limits and defaults
 //!
 //! All of them stand in [`Config`]: messages of at most 16 MiB, 1,024 empty fragments; 10 s to open

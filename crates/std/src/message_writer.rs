@@ -17,15 +17,24 @@ pub struct MessageWriter<'a, S> {
     driver: &'a mut Driver<S>,
     /// The type, before the first fragment.
     begins: Option<MessageType>,
+    uncompressed: bool,
 }
 
 impl<'a, S: Transport> MessageWriter<'a, S> {
     pub(crate) fn begin(driver: &'a mut Driver<S>, message_type: MessageType) -> Self {
-        Self { driver, begins: Some(message_type) }
+        Self { driver, begins: Some(message_type), uncompressed: false }
     }
 
     pub(crate) fn resume(driver: &'a mut Driver<S>) -> Self {
-        Self { driver, begins: None }
+        Self { driver, begins: None, uncompressed: false }
+    }
+
+    /// The message is never compressed, whatever was agreed on: for a secret (RFC 7692 section 8). To
+    /// be said before the first fragment.
+    #[must_use]
+    pub const fn uncompressed(mut self) -> Self {
+        self.uncompressed = true;
+        self
     }
 
     /// Queues a fragment, and writes out once [`Config::write_high_water`] is passed. A text may be
@@ -38,10 +47,14 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
     /// As [`WebSocket::send`](crate::WebSocket::send), and [`Error::Send`] if the text so far is
     /// not UTF-8; the fragment is not queued then.
     pub fn write(&mut self, payload: &[u8]) -> Result<(), Error> {
-        let begins = &mut self.begins;
+        let (begins, uncompressed) = (&mut self.begins, self.uncompressed);
         self.driver.send(false, |endpoint| match begins {
             Some(message_type) => {
-                endpoint.begin_message(*message_type, payload)?;
+                if uncompressed {
+                    endpoint.begin_uncompressed_message(*message_type, payload)?;
+                } else {
+                    endpoint.begin_message(*message_type, payload)?;
+                }
                 *begins = None;
                 Ok(())
             }

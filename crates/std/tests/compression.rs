@@ -99,6 +99,24 @@ fn halves_compress_and_inflate_on_two_threads() {
 }
 
 #[test]
+fn secret_in_fragments_comes_back() {
+    let (mut client, server) = pair(compressing(), compressing());
+    let server = echo(server);
+    let mut writer = client.begin_message(MessageType::Text).unwrap().uncompressed();
+    writer.write(record(1).as_bytes()).unwrap();
+    writer.write(record(2).as_bytes()).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(client.read().unwrap(), Some(Message::text(record(1) + &record(2))));
+    let (mut incoming, mut outgoing) = client.split().unwrap();
+    outgoing.begin_uncompressed_message(MessageType::Text, record(3).as_bytes()).unwrap();
+    outgoing.continue_message(record(4).as_bytes(), true).unwrap();
+    assert_eq!(incoming.read().unwrap(), Some(Message::text(record(3) + &record(4))));
+    outgoing.start_close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(incoming.read().unwrap(), None);
+    server.join().unwrap().unwrap();
+}
+
+#[test]
 fn streamed_message_is_compressed_and_read_in_pieces() {
     let (mut client, mut server) = pair(compressing(), compressing());
     let writing = thread::spawn(move || {

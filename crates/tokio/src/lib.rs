@@ -41,7 +41,7 @@
 //!   chance to read it, within the closing timeout.
 //! - An idle connection holds no buffer; reads go to one of the thread's.
 //!
-//! Limits, deadlines and their defaults stand at [`Config`].
+//! Limits, deadlines and their defaults stand at [`Config`]; so does compression, which is off.
 #![forbid(unsafe_code)]
 
 mod accept;

@@ -203,6 +203,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         self.flush().await
     }
 
+    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of its
+    /// fragments (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_message`](Self::begin_message).
+    pub async fn begin_uncompressed_message(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), Error> {
+        self.ready().await?;
+        self.shared
+            .lock()
+            .queue(|endpoint| endpoint.begin_uncompressed_message(message_type, payload))?;
+        self.flush().await
+    }
+
     /// Sends a further fragment of it, the last one if `fin`. A text may be cut inside a character.
     /// Cancel-safe, as [`begin_message`](Self::begin_message).
     ///

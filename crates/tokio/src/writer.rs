@@ -21,16 +21,25 @@ pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin> {
     driver: &'a mut Driver<S>,
     message_type: MessageType,
     begun: bool,
+    uncompressed: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
     pub(crate) const fn new(driver: &'a mut Driver<S>, message_type: MessageType) -> Self {
-        Self { driver, message_type, begun: false }
+        Self { driver, message_type, begun: false, uncompressed: false }
     }
 
     /// Goes on with the message in progress, whose type has been sent.
     pub(crate) const fn resume(driver: &'a mut Driver<S>) -> Self {
-        Self { driver, message_type: MessageType::Binary, begun: true }
+        Self { driver, message_type: MessageType::Binary, begun: true, uncompressed: false }
+    }
+
+    /// The message is never compressed, whatever was agreed on: for a secret (RFC 7692 section 8). To
+    /// be said before the first fragment.
+    #[must_use]
+    pub const fn uncompressed(mut self) -> Self {
+        self.uncompressed = true;
+        self
     }
 
     /// Queues a fragment; waits only while more than the high-water mark is queued. A text may be
@@ -47,13 +56,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
             return Ok(());
         }
         poll_fn(|context| self.driver.poll_ready(context)).await?;
-        let (begun, message_type) = (self.begun, self.message_type);
-        self.driver.queue(|endpoint| {
-            if begun {
-                endpoint.continue_message(payload, false)
-            } else {
-                endpoint.begin_message(message_type, payload)
-            }
+        let (begun, message_type, uncompressed) =
+            (self.begun, self.message_type, self.uncompressed);
+        self.driver.queue(|endpoint| match (begun, uncompressed) {
+            (true, _) => endpoint.continue_message(payload, false),
+            (false, true) => endpoint.begin_uncompressed_message(message_type, payload),
+            (false, false) => endpoint.begin_message(message_type, payload),
         })?;
         self.begun = true;
         Ok(())

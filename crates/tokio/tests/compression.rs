@@ -206,6 +206,28 @@ async fn secret_goes_uncompressed_and_the_rest_compressed() {
 }
 
 #[tokio::test]
+async fn secret_in_fragments_goes_uncompressed() {
+    let (mut server, mut raw) = server_and_raw();
+    let mut writer = server.begin_message(MessageType::Text).uncompressed();
+    writer.write(record(1).as_bytes()).await.unwrap();
+    writer.write(record(1).as_bytes()).await.unwrap();
+    writer.finish().await.unwrap();
+    assert_eq!(read_frame(&mut raw).await, (0x01, record(1).into_bytes()));
+    assert_eq!(read_frame(&mut raw).await, (0x00, record(1).into_bytes()));
+    assert_eq!(read_frame(&mut raw).await, (0x80, Vec::new()));
+    let (_, mut outgoing) = server.split();
+    outgoing.begin_uncompressed_message(MessageType::Text, record(2).as_bytes()).await.unwrap();
+    outgoing.continue_message(record(2).as_bytes(), true).await.unwrap();
+    assert_eq!(read_frame(&mut raw).await, (0x01, record(2).into_bytes()));
+    assert_eq!(read_frame(&mut raw).await, (0x80, record(2).into_bytes()));
+    // What is compressed afterwards refers to none of it.
+    outgoing.begin_message(MessageType::Text, record(2).as_bytes()).await.unwrap();
+    let (first, payload) = read_frame(&mut raw).await;
+    assert_eq!(first, 0x41);
+    assert!(payload.len() > record(2).len() / 2, "{}", payload.len());
+}
+
+#[tokio::test]
 async fn prepared_message_is_compressed_once() {
     let text = record(5).repeat(4);
     let message = Message::text(text.clone());

@@ -19,6 +19,8 @@ pub use error::HandshakeError;
 pub use extensions::{
     Extension, ExtensionConfig, ExtensionList, NegotiatedExtensions, Parameter, ParameterValue,
 };
+#[cfg(feature = "url")]
+pub(crate) use field::is_token;
 pub use field::{Field, InvalidField};
 pub use head::{Fields, HeadLimits};
 pub use key::{AcceptKey, SecWebSocketKey};

@@ -439,8 +439,32 @@ impl<R: Role> Endpoint<R> {
             self.outgoing_text = text;
             return Ok(());
         }
-        let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
+        self.begin_plain(message_type, payload)?;
         self.outgoing_text = text;
+        Ok(())
+    }
+
+    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of its
+    /// fragments: a secret, as with [`send_uncompressed`](Self::send_uncompressed).
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_message`](Self::begin_message).
+    #[cfg(feature = "deflate")]
+    pub fn begin_uncompressed_message(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
+        check_text(&mut text, payload, false)?;
+        self.begin_plain(message_type, payload)?;
+        self.outgoing_text = text;
+        Ok(())
+    }
+
+    fn begin_plain(&mut self, message_type: MessageType, payload: &[u8]) -> Result<(), SendError> {
+        let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
         self.append_frame(frame, payload);
         Ok(())
     }

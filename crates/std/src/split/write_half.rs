@@ -116,6 +116,21 @@ impl<S: TryClone> WriteHalf<S> {
         self.shared.send(true, |endpoint| endpoint.begin_message(message_type, payload))
     }
 
+    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of its
+    /// fragments (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_message`](Self::begin_message).
+    pub fn begin_uncompressed_message(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<(), Error> {
+        self.shared
+            .send(true, |endpoint| endpoint.begin_uncompressed_message(message_type, payload))
+    }
+
     /// Sends a further fragment, the last one if `fin`.
     ///
     /// # Errors
