@@ -1,9 +1,9 @@
 //! Compressors and decompressors, shared by the connections of each thread.
 //!
 //! A connection has one only while it has a message in hand, and finds the one again that it had
-//! before if there were few others meanwhile; otherwise it starts anew, with what it remembers. Nothing
-//! is locked. A thread keeps at most [`MOST_KEPT`] of each kind, with the defaults some 11 MB in all;
-//! those that have gone unused for longest are dropped.
+//! before if there were few others meanwhile; otherwise it starts anew, with what it remembers.
+//! Nothing is locked. A thread keeps at most [`MOST_KEPT`] of each kind, with the defaults some 13
+//! MB in all; those that have gone unused for longest are dropped.
 
 use std::cell::RefCell;
 
@@ -28,17 +28,25 @@ thread_local! {
     static DECOMPRESSORS: Kept<Decompressor> = const { RefCell::new(Vec::new()) };
 }
 
-/// The last one used that is `wanted`. If there is none, and no room for one more, the first that will
-/// do.
+/// The one of this lineage, if there is one of the kind; else one that nobody goes on with, the
+/// last used; else, if there is no room for one more, the one unused for longest.
 fn take<T>(
     kept: &Kept<T>,
-    wanted: impl Fn(&T) -> bool,
-    will_do: impl Fn(&T) -> bool,
+    lineage: Option<&Lineage>,
+    lineage_of: impl Fn(&T) -> Option<&Lineage>,
+    is_of_kind: impl Fn(&T) -> bool,
 ) -> Option<Box<T>> {
     let mut kept = kept.borrow_mut();
-    let is_full = kept.len() >= MOST_KEPT;
-    let first = || kept.iter().position(|codec| is_full && will_do(codec));
-    let index = kept.iter().rposition(|codec| wanted(codec)).or_else(first)?;
+    let last = |wanted: &dyn Fn(Option<&Lineage>) -> bool| {
+        kept.iter().rposition(|codec| is_of_kind(codec) && wanted(lineage_of(codec)))
+    };
+    let own = || lineage.and_then(|own| last(&|lineage| lineage == Some(own)));
+    let free = || last(&|lineage| lineage.is_none_or(Lineage::is_orphaned));
+    let oldest = || {
+        let is_full = kept.len() >= MOST_KEPT;
+        kept.iter().position(|codec| is_full && is_of_kind(codec))
+    };
+    let index = own().or_else(free).or_else(oldest)?;
     Some(kept.remove(index))
 }
 
@@ -56,12 +64,12 @@ impl CodecPool for ThreadCodecs {
         kind: CompressorKind,
         lineage: Option<&Lineage>,
     ) -> Option<Box<Compressor>> {
-        let of_kind = |codec: &Compressor| codec.kind() == kind;
-        let wanted = |codec: &Compressor| {
-            of_kind(codec) && (lineage.is_none() || codec.lineage() == lineage)
-        };
+        let is_of_kind = |codec: &Compressor| codec.kind() == kind;
         // A thread that is ending has none.
-        COMPRESSORS.try_with(|kept| take(kept, wanted, of_kind)).ok().flatten()
+        COMPRESSORS
+            .try_with(|kept| take(kept, lineage, Compressor::lineage, is_of_kind))
+            .ok()
+            .flatten()
     }
 
     fn give_compressor(&self, compressor: Box<Compressor>) {
@@ -69,8 +77,10 @@ impl CodecPool for ThreadCodecs {
     }
 
     fn take_decompressor(&self, lineage: Option<&Lineage>) -> Option<Box<Decompressor>> {
-        let wanted = |codec: &Decompressor| lineage.is_none() || codec.lineage() == lineage;
-        DECOMPRESSORS.try_with(|kept| take(kept, wanted, |_| true)).ok().flatten()
+        DECOMPRESSORS
+            .try_with(|kept| take(kept, lineage, Decompressor::lineage, |_| true))
+            .ok()
+            .flatten()
     }
 
     fn give_decompressor(&self, decompressor: Box<Decompressor>) {
@@ -137,6 +147,16 @@ mod tests {
                 exchange(server, client);
             }
             assert_eq!(kept(), (MOST_KEPT, MOST_KEPT));
+        }
+    }
+
+    #[test]
+    fn connections_one_after_the_other_share_one() {
+        for _ in 0..20 {
+            let mut client = endpoint(Role::Client(OsKeys), 1, true);
+            let mut server = endpoint(Role::Server, 1, true);
+            exchange(&mut client, &mut server);
+            assert_eq!(kept(), (1, 1));
         }
     }
 

@@ -48,8 +48,8 @@ pub fn take_write() -> WriteBatch {
     kept.unwrap_or_else(|| WriteBatch::with_capacity(READ_SIZE))
 }
 
-/// Gives a write buffer back. If something is left in it, or it is too small or too large, it is not
-/// kept.
+/// Gives a write buffer back. If something is left in it, or it is too small or too large, it is
+/// not kept.
 pub fn give_write(buffer: WriteBatch) {
     if buffer.remaining() == 0 && (READ_SIZE..=LARGEST_WRITE).contains(&buffer.capacity()) {
         let _ = WRITE.try_with(|pool| keep(&mut pool.borrow_mut(), buffer));

@@ -64,9 +64,9 @@ pub(crate) struct Options {
     /// Take lines that begin with / as commands (/help lists them); so it is in a terminal.
     #[arg(long)]
     slash: bool,
-    /// Go on receiving for this many seconds after the end of the input before closing. Replies of a
-    /// server that answers in order come in any case, before its Close; for one that takes its time
-    /// over them, wait.
+    /// Go on receiving for this many seconds after the end of the input before closing. Replies of
+    /// a server that answers in order come in any case, before its Close; for one that takes its
+    /// time over them, wait.
     #[arg(short, long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
     wait: Duration,
     /// The largest message accepted, in bytes.

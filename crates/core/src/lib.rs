@@ -74,9 +74,9 @@
 //!
 //! # Features
 //!
-//! `alloc` (on by default) adds messages, [`Endpoint`] and [`opening`]; `url` adds [`Address`] and [`browser`];
-//! `deflate` adds compression (RFC 7692), and `zlib-rs` does it faster, with std. A feature only adds
-//! API. `simd` adds speed, by wider instructions for masking and UTF-8, chosen at
+//! `alloc` (on by default) adds messages, [`Endpoint`] and [`opening`]; `url` adds [`Address`] and
+//! [`browser`]; `deflate` adds compression (RFC 7692), and `zlib-rs` does it faster, with std. A
+//! feature only adds API. `simd` adds speed, by wider instructions for masking and UTF-8, chosen at
 //! run time; without it the crate holds no unsafe code.
 #![no_std]
 #![deny(unsafe_code)]

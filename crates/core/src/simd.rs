@@ -1,5 +1,5 @@
-//! The only unsafe code of the crate: wider instructions, chosen at run time by asking the processor,
-//! and texts that are not checked a second time.
+//! The only unsafe code of the crate: wider instructions, chosen at run time by asking the
+//! processor, and texts that are not checked a second time.
 //!
 //! Each function gives what the scalar code beside it gives, which is the oracle of its tests.
 #![allow(unsafe_code)]
@@ -50,9 +50,10 @@ mod x86 {
         supported
     }
 
-    /// Defines a function that masks data of twice the width of a word or more: the first bytes; from
-    /// the first address on that is a multiple of the width, which may lie inside them, all words;
-    /// and the last bytes, which overlap them. (Left to itself, the compiler gathers and scatters.)
+    /// Defines a function that masks data of twice the width of a word or more: the first bytes;
+    /// from the first address on that is a multiple of the width, which may lie inside them, all
+    /// words; and the last bytes, which overlap them. (Left to itself, the compiler gathers and
+    /// scatters.)
     macro_rules! mask_in_words {
         ($name:ident, $feature:literal, $word:ty, $width:literal, $load:ident, $store:ident,
          $xor:ident, $repeat:ident) => {
@@ -160,8 +161,8 @@ pub(crate) fn append_masked(source: &[u8], target: &mut alloc::vec::Vec<u8>, key
     }
 }
 
-/// Writes `source` with `key` over it to all of `room`, which is as long: in words of `N` bytes, and
-/// one at the end that overlaps the last of them. Returns whether there are `N` bytes at all;
+/// Writes `source` with `key` over it to all of `room`, which is as long: in words of `N` bytes,
+/// and one at the end that overlaps the last of them. Returns whether there are `N` bytes at all;
 /// otherwise nothing is written.
 #[cfg(feature = "alloc")]
 #[inline]

@@ -1,4 +1,5 @@
-//! The WebSocket object of browsers (WHATWG WebSockets): its constructor, calls, attributes and events.
+//! The WebSocket object of browsers (WHATWG WebSockets): its constructor, calls, attributes and
+//! events.
 
 #![cfg(feature = "url")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

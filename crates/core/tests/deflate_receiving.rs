@@ -6,7 +6,9 @@
 mod support;
 
 use duologue_core::handshake::NegotiatedExtensions;
-use duologue_core::{Config, Endpoint, Message, MessageType, ProtocolError, ReadyState, Step};
+use duologue_core::{
+    CloseCode, Config, Endpoint, Message, MessageType, ProtocolError, ReadyState, Step,
+};
 
 use support::deflate::{CONFIG, agreed, alone, compressing};
 use support::endpoint::{Mode, Reader, put, written_frames};
@@ -348,4 +350,40 @@ fn endpoint_that_has_gathered_a_part_of_a_message_is_not_idle() {
         assert_eq!(endpoint.next_message(T0), Ok(None));
         assert!(endpoint.is_idle());
     }
+}
+
+#[test]
+fn message_that_is_only_looked_at_does_not_come_out_in_pieces_of_a_later_one() {
+    let mut endpoint = compressing(End::Client, &CONFIG, agreed());
+    // A compressed message in two fragments, a short one, and a third in fragments, in one read.
+    put(
+        &mut endpoint,
+        b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00\x81\x05World\
+          \x01\x03abc\x00\x03def\x80\x03ghi",
+    );
+    for expected in ["Hello", "World"] {
+        assert_eq!(endpoint.next_message(T0), Ok(Some(Step::Message)));
+        assert_eq!(endpoint.message().unwrap().text(), Some(expected));
+    }
+    for expected in ["abc", "def", "ghi"] {
+        assert_eq!(endpoint.next_chunk(T0), Ok(Some(Step::Chunk)));
+        assert_eq!(endpoint.chunk().unwrap().payload, expected.as_bytes());
+    }
+    assert_eq!(endpoint.next_chunk(T0), Ok(None));
+}
+
+#[test]
+fn nothing_is_inflated_after_the_connection_has_failed() {
+    let zeros = vec![0_u8; 1 << 20];
+    let mut sender = compressing(End::Server, &CONFIG, agreed());
+    sender.send_binary(&zeros).unwrap();
+    let (bytes, _) = support::endpoint::write_all(&mut sender);
+    let mut endpoint = compressing(End::Client, &CONFIG, agreed());
+    put(&mut endpoint, &bytes);
+    assert_eq!(endpoint.next_chunk(T0), Ok(Some(Step::Chunk)));
+    endpoint.fail(CloseCode::POLICY_VIOLATION, "", T0).unwrap();
+    assert_eq!(endpoint.next_chunk(T0), Ok(None));
+    endpoint.receive_eof(T0);
+    assert_eq!(endpoint.next_chunk(T0), Ok(None));
+    assert_eq!(endpoint.close_outcome().unwrap().failure, None);
 }

@@ -505,3 +505,14 @@ fn g63_compressor_that_goes_on_from_a_history_keeps_to_its_window() {
         farthest(own, &messages, &[1, 2, 6, 9], Some(pool));
     }
 }
+
+#[test]
+fn prepared_secret_is_never_compressed() {
+    for (end, parameters) in both(&[agreed(), alone()]) {
+        let mut line = Line::new(end, &CONFIG, parameters);
+        let secret = Message::text(words(9, 2000));
+        let prepared = Prepared::new(&secret).compressed(&ALL, bits(15)).uncompressed();
+        line.sender.send_prepared(&prepared).unwrap();
+        assert_eq!(line.arrives(&secret).first, 0x81);
+    }
+}

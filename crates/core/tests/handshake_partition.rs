@@ -313,7 +313,8 @@ proptest! {
         }
     }
 
-    /// The fields are walked without keeping a table of them, and come out as `httparse` reads them.
+    /// The fields are walked without keeping a table of them, and come out as `httparse` reads
+    /// them.
     #[test]
     fn fields_are_those_that_httparse_reads(head in mutated_head()) {
         let mut server = ServerHandshake::new(HeadLimits::DEFAULT);

@@ -49,8 +49,8 @@
 //!
 //! # Compression
 //!
-//! It is off; [`Config`]'s `deflate` turns it on (permessage-deflate, RFC 7692), for whoever connects or
-//! accepts, if the other end has it too.
+//! It is off; [`Config`]'s `deflate` turns it on (permessage-deflate, RFC 7692), for whoever
+//! connects or accepts, if the other end has it too.
 //!
 //! # Limits and defaults
 //!

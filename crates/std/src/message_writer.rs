@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use duologue_adapter::{Error, MessageType};
+use duologue_adapter::{Error, Message, MessageType};
 
 use crate::driver::Driver;
 use crate::transport::Transport;
@@ -29,8 +29,8 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
         Self { driver, begins: None, uncompressed: false }
     }
 
-    /// The message is never compressed, whatever was agreed on: for a secret (RFC 7692 section 8). To
-    /// be said before the first fragment.
+    /// The message is never compressed, whatever was agreed on: for a secret (RFC 7692 section 8).
+    /// To be said before the first fragment.
     #[must_use]
     pub const fn uncompressed(mut self) -> Self {
         self.uncompressed = true;
@@ -81,6 +81,12 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
     pub fn finish(self) -> Result<(), Error> {
         let endpoint = &mut self.driver.endpoint;
         match self.begins {
+            Some(MessageType::Text) if self.uncompressed => {
+                endpoint.send_uncompressed(Message::text(""))?;
+            }
+            Some(MessageType::Binary) if self.uncompressed => {
+                endpoint.send_uncompressed(Message::binary(Vec::new()))?;
+            }
             Some(MessageType::Text) => endpoint.send_text("")?,
             Some(MessageType::Binary) => endpoint.send_binary(&[])?,
             None => endpoint.continue_message(&[], true)?,

@@ -63,8 +63,8 @@ fn connections_of_several_threads_keep_their_context() {
     for number in 0..10 {
         client.send(record(number)).unwrap();
         assert_eq!(client.read().unwrap(), Some(Message::text(record(number))));
-        // The next message is compressed and inflated on another thread, with other compressors: those
-        // of this one fall behind.
+        // The next message is compressed and inflated on another thread, with other compressors:
+        // those of this one fall behind.
         client = thread::spawn(move || {
             let other = format!("something else, {number} times {number}: {}", record(number));
             client.send(other.clone()).unwrap();

@@ -67,8 +67,8 @@ pub async fn accept_with<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    // What the handshake needs is given back before the connection begins, and so takes up no room in
-    // the task that goes on with it.
+    // What the handshake needs is given back before the connection begins, and so takes up no room
+    // in the task that goes on with it.
     Box::pin(async { receive_request(stream, options).await?.decide(decide).await }).await
 }
 

@@ -20,8 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use crate::timer::{Timer, now};
 use crate::wakers::{Side, Wakers};
 
-/// How many bytes a read asks for after one that filled its room. Twice as many again would leave the
-/// peer idle for longer and go past the second-level cache.
+/// How many bytes a read asks for after one that filled its room. Twice as many again would leave
+/// the peer idle for longer and go past the second-level cache.
 const LARGE_READ: usize = 2 * READ_SIZE;
 
 /// What a whole endpoint is read in.
@@ -108,7 +108,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         &mut self.transport
     }
 
-    /// Whether a whole message is next among the bytes at hand: to be had from the endpoint. Otherwise
+    /// Whether a whole message is next among the bytes at hand: to be had from the endpoint.
+    /// Otherwise
     /// [`poll_step`](Self::poll_step) tells what is.
     #[inline]
     pub(crate) fn has_whole(&mut self) -> bool {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use duologue_adapter::{Error, Event};
+use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{CloseCode, CloseStatus, Message, MessageType, Prepared, ReadyState};
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -76,6 +77,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
         .await
     }
 
+    /// The extensions agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> NegotiatedExtensions {
+        self.shared.lock().endpoint.extensions()
+    }
+
     /// The subprotocol agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<String> {
@@ -123,8 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     }
 
     /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
-    /// not depend on what else is sent (RFC 7692 section 8).
-    /// Cancel-safe.
+    /// not depend on what else is sent (RFC 7692 section 8). Cancel-safe.
     ///
     /// # Errors
     ///
@@ -203,8 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         self.flush().await
     }
 
-    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of its
-    /// fragments (RFC 7692 section 8).
+    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of
+    /// its fragments (RFC 7692 section 8).
     ///
     /// # Errors
     ///

@@ -23,8 +23,8 @@ pub(crate) struct Wakers {
     both: Option<Both>,
 }
 
-/// A task. Its waker is kept when it no longer waits: most often it is the same that waits next, and
-/// need not be cloned again.
+/// A task. Its waker is kept when it no longer waits: most often it is the same that waits next,
+/// and need not be cloned again.
 #[derive(Debug, Default)]
 struct Waiter {
     waker: Option<Waker>,

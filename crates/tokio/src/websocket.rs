@@ -330,7 +330,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.driver.endpoint.close_outcome()
     }
 
-    /// Bytes of memory that the buffers of the connection take up; 0 when it is idle.
+    /// Bytes of memory that the buffers of the connection take up; when it is idle none, but for what
+    /// compression with context takeover keeps.
     #[must_use]
     pub fn buffer_capacity(&self) -> usize {
         self.driver.endpoint.buffer_capacity()

@@ -34,8 +34,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
         Self { driver, message_type: MessageType::Binary, begun: true, uncompressed: false }
     }
 
-    /// The message is never compressed, whatever was agreed on: for a secret (RFC 7692 section 8). To
-    /// be said before the first fragment.
+    /// The message is never compressed, whatever was agreed on: for a secret (RFC 7692 section 8).
+    /// To be said before the first fragment.
     #[must_use]
     pub const fn uncompressed(mut self) -> Self {
         self.uncompressed = true;
@@ -75,12 +75,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
     /// As [`write`](Self::write); also for a text that ends inside a character, which is then still
     /// in progress.
     pub async fn finish(self) -> Result<(), Error> {
-        let (begun, message_type) = (self.begun, self.message_type);
+        let (begun, message_type, uncompressed) =
+            (self.begun, self.message_type, self.uncompressed);
         // These few bytes do not wait for room: dropped while they did, the message could never be
         // ended.
         self.driver.queue(|endpoint| {
-            if !begun {
-                endpoint.begin_message(message_type, &[])?;
+            match (begun, uncompressed) {
+                (true, _) => {}
+                (false, true) => endpoint.begin_uncompressed_message(message_type, &[])?,
+                (false, false) => endpoint.begin_message(message_type, &[])?,
             }
             endpoint.continue_message(&[], true)
         })?;

@@ -108,7 +108,8 @@ async fn next_and_feed_of_small_messages_allocate_their_own_bytes_only() {
 }
 
 /// A longer one is split off a buffer of the pool, which is used again when the message is gone;
-/// and a reply is copied into a buffer of the pool, or from 4 KiB on shared. So there are not even the messages' own bytes.
+/// and a reply is copied into a buffer of the pool, or from 4 KiB on shared. So there are not even
+/// the messages' own bytes.
 #[tokio::test]
 async fn next_and_feed_of_empty_and_of_large_messages_allocate_nothing() {
     for (length, batch) in [(0, 1), (0, 64), (1025, 1), (1025, 8), (2000, 8), (10_000, 1)] {

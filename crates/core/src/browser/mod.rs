@@ -1,6 +1,7 @@
 //! The `WebSocket` object of browsers (WHATWG WebSockets), as a pure state machine.
 //!
-//! [`Creation`] is the constructor: it judges the URL and the protocols, and says what to connect to.
+//! [`Creation`] is the constructor: it judges the URL and the protocols, and says what to connect
+//! to.
 //! [`Object`] is the rest: calls and what happens on the connection go in; [`Command`]s for the
 //! connection and [`Event`]s for the application come out. As in a browser, what happens becomes
 //! visible, in `readyState` too, when its event is dispatched: by [`Object::poll_event`].

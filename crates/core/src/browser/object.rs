@@ -57,8 +57,8 @@ pub struct CloseEvent {
 pub enum Command {
     /// Queue this message.
     Send(Message),
-    /// Begin the closing handshake, behind what is queued, with a code and a reason or with an empty
-    /// Close frame.
+    /// Begin the closing handshake, behind what is queued, with a code and a reason or with an
+    /// empty Close frame.
     Close(Option<(CloseCode, String)>),
     /// Give the connection up, whatever its state.
     Abort,

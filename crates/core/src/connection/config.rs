@@ -24,7 +24,8 @@ pub struct Config {
     /// have.
     pub max_frame_length: u64,
     /// How many empty fragments may stand between a message's first frame and its last. Default
-    /// 1,024. Fragments with a payload are bounded by the message's length.
+    /// 1,024. Fragments with a payload are bounded by the message's length, if it is not
+    /// compressed.
     pub max_empty_fragments: u32,
     /// How long the opening handshake may take in all. Default 10 s.
     pub opening_timeout: Duration,

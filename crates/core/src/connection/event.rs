@@ -67,8 +67,8 @@ impl<'b> Chunk<'b> {
         self.last
     }
 
-    /// Whether the bytes are compressed by an extension (RSV1, RFC 7692 section 6). Then the limit on
-    /// a message's length, and on a text the UTF-8, are for whoever inflates them to see to.
+    /// Whether the bytes are compressed by an extension (RSV1, RFC 7692 section 6). Then the limit
+    /// on a message's length, and on a text the UTF-8, are for whoever inflates them to see to.
     #[must_use]
     #[inline]
     pub const fn is_compressed(&self) -> bool {

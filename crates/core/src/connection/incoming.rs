@@ -6,7 +6,7 @@ use crate::connection::config::Config;
 use crate::connection::control::{CloseFrame, ControlBuffer, ControlPayload};
 use crate::connection::event::{Chunk, Event};
 use crate::error::ProtocolError;
-use crate::frame::{FrameDecoder, FrameHeader, FrameRules, Masker};
+use crate::frame::{FrameDecoder, FrameHeader, FrameRules, Masker, RSV1};
 use crate::opcode::{MessageType, Opcode};
 use crate::utf8::{self, Utf8Validator};
 
@@ -302,8 +302,6 @@ impl Incoming {
         Ok(Some(Event::Data(Chunk { message_type, payload, text, first, last, compressed })))
     }
 }
-
-const RSV1: u8 = 0x40;
 
 /// The first byte of a text, or a binary message, in one frame without an extension.
 const FIN_TEXT: u8 = 0x81;

@@ -250,8 +250,8 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// The pong deadline, if it is past, moves on: bytes wait to be written, or did until lately, and
-    /// perhaps the ping is among them, so the peer is not to blame for its silence.
+    /// The pong deadline, if it is past, moves on: bytes wait to be written, or did until lately,
+    /// and perhaps the ping is among them, so the peer is not to blame for its silence.
     #[cfg(feature = "alloc")]
     pub(crate) fn postpone_pong_deadline(&mut self, now: Timestamp) {
         self.timers.postpone_pong_deadline(now);
@@ -300,8 +300,8 @@ impl<R: Role> Connection<R> {
         self.outgoing.begin_message(message_type, 0, fin, payload_length, &mut self.role)
     }
 
-    /// As [`begin_message`](Self::begin_message), of a message whose payload is compressed, in all its
-    /// fragments together: RSV1 says so (RFC 7692 section 6).
+    /// As [`begin_message`](Self::begin_message), of a message whose payload is compressed, in all
+    /// its fragments together: RSV1 says so (RFC 7692 section 6).
     ///
     /// # Errors
     ///
@@ -349,6 +349,12 @@ impl<R: Role> Connection<R> {
     #[cfg(feature = "deflate")]
     pub(crate) const fn max_message_length(&self) -> u64 {
         self.incoming.max_message_length()
+    }
+
+    /// Whether frames are still received.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn reads_frames(&self) -> bool {
+        self.phase.reads_frames()
     }
 
     /// The peer broke a rule that is judged outside: the connection fails.

@@ -22,8 +22,8 @@ pub struct CompressorKind {
     pub window_bits: WindowBits,
 }
 
-/// The state of a DEFLATE compressor (RFC 1951). It belongs to one stream of messages at a time, and
-/// is otherwise in a [`CodecPool`](super::CodecPool).
+/// The state of a DEFLATE compressor (RFC 1951). It belongs to one stream of messages at a time,
+/// and is otherwise in a [`CodecPool`](super::CodecPool).
 pub struct Compressor {
     engine: <Engine as super::engine::Codec>::Compressor,
     kind: CompressorKind,

@@ -2,8 +2,8 @@
 
 /// How to compress, and what to offer or accept (RFC 7692 section 7.1).
 ///
-/// A client offers what stands here. A server takes the first offer that it can keep to, and of each
-/// parameter the stricter of the client's wish and its own.
+/// A client offers what stands here. A server takes the first offer that it can keep to, and of
+/// each parameter the stricter of the client's wish and its own.
 ///
 /// ```
 /// use duologue_core::Config;
@@ -20,7 +20,8 @@ pub struct DeflateConfig {
     /// How much memory a compressor takes for the symbols of a block. Default 5: as good for
     /// messages as zlib's own 8, with 100 KB less to go through.
     pub memory_level: MemoryLevel,
-    /// Messages shorter than this go uncompressed, in bytes. Default 128.
+    /// Messages shorter than this go uncompressed, in bytes; messages in fragments, whose length is
+    /// not known, never. Default 128.
     pub threshold: usize,
     /// The server compresses each message by itself. Default no: what went before is referred to,
     /// for a better ratio.

@@ -59,8 +59,8 @@ impl Deflating {
     }
 
     /// Keeps to what both ends have agreed on.
-    pub(crate) fn agree(&mut self, parameters: DeflateParameters, is_client: bool) {
-        let Direction { window_bits, takes_over } = parameters.direction(is_client);
+    pub(crate) fn agree(&mut self, parameters: DeflateParameters, direction: Direction) {
+        let Direction { window_bits, takes_over } = direction;
         self.agreed = Some(parameters);
         self.takes_over = takes_over;
         self.history = History::new(window_bits.window().min(REMEMBERED));
@@ -79,6 +79,10 @@ impl Deflating {
 
     pub(crate) fn share(&mut self, pool: &'static dyn CodecPool) {
         self.pool = Some(pool);
+    }
+
+    pub(crate) const fn pool(&self) -> Option<&'static dyn CodecPool> {
+        self.pool
     }
 
     pub(crate) const fn kind(&self) -> CompressorKind {
@@ -136,8 +140,8 @@ impl Deflating {
         self.compressor.as_ref().map_or(&[], |compressor| compressor.output(length))
     }
 
-    /// A message goes out that was compressed by itself, elsewhere: what comes after it can refer to
-    /// it, and no longer to what was before.
+    /// A message goes out that was compressed by itself, elsewhere: what comes after it can refer
+    /// to it, and no longer to what was before.
     pub(crate) fn passed_by(&mut self, payload: &[u8]) {
         if self.takes_over {
             self.history.append(payload);
@@ -177,11 +181,11 @@ impl Deflating {
 
     /// Gives the compressor back, unless a message in fragments still needs it.
     pub(crate) fn release(&mut self) {
-        if self.in_message {
-            return;
-        }
         if let Some(compressor) = &mut self.compressor {
             compressor.trim();
+        }
+        if self.in_message {
+            return;
         }
         if let Some(pool) = self.pool
             && let Some(mut compressor) = self.compressor.take()

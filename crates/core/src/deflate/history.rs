@@ -2,8 +2,8 @@
 
 use alloc::collections::VecDeque;
 
-/// The last bytes of what went through a compressor or a decompressor, so that another one can go on
-/// from there. It grows with what has come, up to its limit.
+/// The last bytes of what went through a compressor or a decompressor, so that another one can go
+/// on from there. It grows with what has come, up to its limit.
 #[derive(Debug)]
 pub(crate) struct History {
     bytes: VecDeque<u8>,

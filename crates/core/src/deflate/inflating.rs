@@ -15,15 +15,16 @@ use crate::utf8::Utf8Validator;
 
 /// The receiving half of the extension on one connection.
 ///
-/// A message's data comes in by [`inflate`](Self::inflate), piece by piece, and goes out in pieces of
-/// 16 KiB at most. Compressed data is never gathered, and inflated data only if it is
+/// A message's data comes in by [`inflate`](Self::inflate), piece by piece, and goes out in pieces
+/// of 16 KiB at most. Compressed data is never gathered, and inflated data only if it is
 /// [asked for](Self::gather).
 #[derive(Debug)]
 pub(crate) struct Inflating {
     takes_over: bool,
     /// The end of what was inflated so far, while it may be referred to.
     history: History,
-    /// Of the decompressor that holds just that, wherever it is; `None` where nothing is taken over.
+    /// Of the decompressor that holds just that, wherever it is; `None` where nothing is taken
+    /// over.
     lineage: Option<Lineage>,
     decompressor: Option<Box<Decompressor>>,
     pool: Option<&'static dyn CodecPool>,
@@ -52,7 +53,8 @@ struct Inflation {
 enum Ending {
     /// There has been none.
     Open,
-    /// It has ended. Only the start of an empty block may follow (RFC 7692 section 7.2.3.4).
+    /// It has ended. Only the start of an empty block is taken behind it, as RFC 7692 section
+    /// 7.2.3.4 has it; what would be further blocks counts as junk.
     Final,
     /// That has come too.
     Padded,
@@ -105,13 +107,18 @@ impl Inflating {
         }
     }
 
+    /// Whether a message is being inflated.
+    pub(crate) const fn in_message(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Whether what is left of a piece of input has to go in yet, or of the output to come out.
     pub(crate) fn is_full(&self) -> bool {
         self.message.is_some_and(|message| message.is_full)
     }
 
-    /// Inflates the next bytes of the message, until they are used up or a piece is full. `fin`: the
-    /// message ends with them.
+    /// Inflates the next bytes of the message, until they are used up or a piece is full. `fin`:
+    /// the message ends with them.
     pub(crate) fn inflate(&mut self, input: &[u8], fin: bool) -> Result<Progress, ProtocolError> {
         let result = self.inflate_on(input, fin);
         if result.is_err() {
@@ -252,8 +259,8 @@ impl Inflating {
         self.gathered.clear();
     }
 
-    /// Gives the decompressor back, and lets go of memory, unless a message still needs them. Nothing
-    /// that was handed out is in use any more.
+    /// Gives the decompressor back, and lets go of memory, unless a message still needs them.
+    /// Nothing that was handed out is in use any more.
     pub(crate) fn release(&mut self) {
         if self.message.is_some() {
             return;

@@ -10,8 +10,8 @@ use crate::handshake::extensions::ParameterValue;
 /// The extension's registered name.
 pub(crate) const NAME: &str = "permessage-deflate";
 
-/// The parameters of a response, as they stand in it (RFC 7692 section 7.1). Displayed, they are what
-/// stands in the field.
+/// The parameters agreed on (RFC 7692 section 7.1), as a response says them. A client's hold what
+/// it has offered to keep to itself, even if the response does not repeat it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeflateParameters {
     /// The server compresses each message by itself.
@@ -176,16 +176,19 @@ impl DeflateParameters {
         put_bits(put, 3, self.client_max_window_bits);
     }
 
-    /// How the client compresses, or the server.
-    pub(crate) fn direction(&self, of_client: bool) -> Direction {
-        let (window_bits, no_context_takeover) = if of_client {
-            (self.client_max_window_bits, self.client_no_context_takeover)
-        } else {
-            (self.server_max_window_bits, self.server_no_context_takeover)
-        };
+    /// How the server compresses.
+    pub(crate) fn of_server(&self) -> Direction {
         Direction {
-            window_bits: window_bits.unwrap_or(WindowBits::MAX),
-            takes_over: !no_context_takeover,
+            window_bits: self.server_max_window_bits.unwrap_or(WindowBits::MAX),
+            takes_over: !self.server_no_context_takeover,
+        }
+    }
+
+    /// How the client compresses.
+    pub(crate) fn of_client(&self) -> Direction {
+        Direction {
+            window_bits: self.client_max_window_bits.unwrap_or(WindowBits::MAX),
+            takes_over: !self.client_no_context_takeover,
         }
     }
 }

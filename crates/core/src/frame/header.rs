@@ -62,8 +62,8 @@ pub struct FrameRules {
     pub continuing: Option<bool>,
     /// The largest payload of a data frame, in bytes, inclusive.
     pub max_frame_length: u64,
-    /// The bytes that the message may still take, inclusive. It does not hold for a frame with RSV1,
-    /// whose message is compressed (RFC 7692 section 6).
+    /// The bytes that the message may still take, inclusive. It does not hold for a frame with
+    /// RSV1, whose message is compressed (RFC 7692 section 6).
     pub max_message_remainder: u64,
 }
 

@@ -5,7 +5,6 @@ mod header;
 pub(crate) mod mask;
 
 pub use decoder::FrameDecoder;
-#[cfg(feature = "deflate")]
 pub(crate) use header::RSV1;
 pub use header::{Decoded, EncodedHeader, FrameHeader, FrameRules, MAX_HEADER_LENGTH};
 pub use mask::Masker;

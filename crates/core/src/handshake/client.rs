@@ -233,9 +233,9 @@ impl<'b> ServerResponse<'b> {
         Self::of(head, &parsed).ok_or(HandshakeError::Malformed)
     }
 
-    /// Parses a head that stands whole at the start of `bytes`, as most do at the first look, and of
-    /// which it is plain that it keeps to `limits`: the result is that of [`parse`](Self::parse).
-    /// `None` if it takes a closer look.
+    /// Parses a head that stands whole at the start of `bytes`, as most do at the first look, and
+    /// of which it is plain that it keeps to `limits`: the result is that of
+    /// [`parse`](Self::parse). `None` if it takes a closer look.
     fn parse_plain(bytes: &'b [u8], limits: &HeadLimits) -> Option<Self> {
         let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);

@@ -4,6 +4,8 @@ use core::fmt;
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, DeflateParameters, NAME as PERMESSAGE_DEFLATE};
+#[cfg(feature = "deflate")]
+use crate::frame::RSV1;
 use crate::handshake::HandshakeError;
 use crate::handshake::field::{Field, is_token_byte};
 use crate::handshake::response::Writer;
@@ -34,6 +36,7 @@ impl NegotiatedExtensions {
     pub const fn claimed_rsv(self) -> u8 {
         #[cfg(feature = "deflate")]
         if self.deflate.is_some() {
+            // RFC 7692 section 6.
             return RSV1;
         }
         0
@@ -53,7 +56,7 @@ impl NegotiatedExtensions {
     }
 }
 
-/// As the browser's `extensions` has it: what stands in the response's field, or nothing.
+/// As the browser's `extensions` has it: what was agreed on, or nothing.
 impl fmt::Display for NegotiatedExtensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[cfg(feature = "deflate")]
@@ -64,10 +67,6 @@ impl fmt::Display for NegotiatedExtensions {
         Ok(())
     }
 }
-
-/// What permessage-deflate claims (RFC 7692 section 6).
-#[cfg(feature = "deflate")]
-const RSV1: u8 = 0x40;
 
 #[cfg(feature = "deflate")]
 const FIELD: &[u8] = b"Sec-WebSocket-Extensions: ";
@@ -122,7 +121,8 @@ impl ExtensionConfig {
     /// # Errors
     ///
     /// [`HandshakeError::UnofferedExtension`] for what was not offered,
-    /// [`HandshakeError::UnacceptableExtension`] for what was, but not in this way, or stands twice;
+    /// [`HandshakeError::UnacceptableExtension`] for what was, but not in this way, or stands
+    /// twice;
     /// [`HandshakeError::MalformedExtensions`] if a list does not follow the grammar.
     pub fn verify<'a>(
         self,

@@ -46,9 +46,9 @@ impl<'b> Request<'b> {
         }
     }
 
-    /// Parses a head that stands whole at the start of `bytes`, as most do at the first look, and of
-    /// which it is plain that it keeps to `limits`: the verdict is that of [`parse`](Self::parse).
-    /// `None` if it takes a closer look.
+    /// Parses a head that stands whole at the start of `bytes`, as most do at the first look, and
+    /// of which it is plain that it keeps to `limits`: the verdict is that of
+    /// [`parse`](Self::parse). `None` if it takes a closer look.
     pub(crate) fn parse_plain(
         bytes: &'b [u8],
         limits: &HeadLimits,

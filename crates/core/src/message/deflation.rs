@@ -20,17 +20,24 @@ impl<R: Role> Endpoint<R> {
             self.deflating = None;
             return;
         };
-        let is_client = self.connection.role().is_client();
-        let limit = self.connection.max_message_length();
-        let incoming = parameters.direction(!is_client);
-        let inflating = Inflating::new(incoming, limit);
+        let (outgoing, incoming) = if self.connection.role().is_client() {
+            (parameters.of_client(), parameters.of_server())
+        } else {
+            (parameters.of_server(), parameters.of_client())
+        };
+        let inflating = Inflating::new(incoming, self.connection.max_message_length());
         self.read.inflation = Some(Box::new(Inflation::new(inflating)));
         let new = || Box::new(Deflating::new(&DeflateConfig::DEFAULT));
-        self.deflating.get_or_insert_with(new).agree(parameters, is_client);
+        let deflating = self.deflating.get_or_insert_with(new);
+        deflating.agree(parameters, outgoing);
+        if let Some(pool) = deflating.pool() {
+            self.share_codecs(pool);
+        }
     }
 
     /// From now on compressors and decompressors come from `pool`, and go back there as soon as no
-    /// message needs them. Without a pool the endpoint keeps its own.
+    /// message needs them. Without a pool the endpoint keeps its own. Call it when it is
+    /// [open](Self::open).
     pub fn share_codecs(&mut self, pool: &'static dyn CodecPool) {
         if let Some(deflating) = &mut self.deflating {
             deflating.share(pool);

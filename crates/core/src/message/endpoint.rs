@@ -117,8 +117,8 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// Whether a message that is at hand whole is next; then it is had as after
-    /// [`next_message`](Self::next_message), of which this is the short cut: if not, nothing has been
-    /// done, and `next_message` tells what is.
+    /// [`next_message`](Self::next_message), of which this is the short cut: if not, nothing has
+    /// been done, and `next_message` tells what is.
     ///
     /// # Errors
     ///
@@ -223,8 +223,8 @@ impl<R: Role> Endpoint<R> {
         self.read.room(READ_SIZE)
     }
 
-    /// As [`read_room`](Self::read_room), about `bytes` large: after reads that filled all of it, for
-    /// fewer calls of the transport.
+    /// As [`read_room`](Self::read_room), about `bytes` large: after reads that filled all of it,
+    /// for fewer calls of the transport.
     pub fn read_room_of(&mut self, bytes: usize) -> &mut BytesMut {
         self.read.room(bytes)
     }
@@ -444,8 +444,8 @@ impl<R: Role> Endpoint<R> {
         Ok(())
     }
 
-    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of its
-    /// fragments: a secret, as with [`send_uncompressed`](Self::send_uncompressed).
+    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of
+    /// its fragments: a secret, as with [`send_uncompressed`](Self::send_uncompressed).
     ///
     /// # Errors
     ///

@@ -67,7 +67,7 @@ impl Inflation {
         buffer: &[u8],
         whole: bool,
     ) -> Result<Option<(Place, bool)>, ProtocolError> {
-        if !whole && !self.inflating.gathered().is_empty() {
+        if !whole && self.inflating.in_message() && !self.inflating.gathered().is_empty() {
             return Ok(Some((Place::Gathered, false)));
         }
         while self.is_due {

@@ -18,8 +18,8 @@ use crate::opcode::MessageType;
 /// client has to mask each frame with a key of its own (RFC 6455 section 5.3), so it frames the
 /// payload anew.
 ///
-/// With [`compressed`](Self::compressed) it is compressed once as well, instead of on each connection
-/// that has agreed on compression.
+/// With [`compressed`](Self::compressed) it is compressed once as well, instead of on each
+/// connection that has agreed on compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
     message_type: MessageType,
@@ -53,13 +53,14 @@ impl Prepared {
         }
     }
 
-    /// Compresses it as well, for connections on which the server refers back by `window_bits` or
-    /// more, and that take messages of this length compressed. It may be done for several sizes of
-    /// window; the largest that a connection allows is sent.
+    /// Compresses it as well, as hard as `config` says, for connections on which this end may refer
+    /// back by `window_bits` or more, and that take messages of this length compressed. It may be
+    /// done for several sizes of window; the largest that a connection allows is sent.
     ///
     /// It refers to nothing outside itself, so it can be sent on any of them, whether or not
-    /// context is taken over (RFC 7692 section 7.1.1): where it is, later messages refer to this one
-    /// and no longer to those before it. If compressing does not make it smaller, it is sent as it is.
+    /// context is taken over (RFC 7692 section 7.1.1): where it is, later messages refer to this
+    /// one and no longer to those before it. If compressing does not make it smaller, it is sent as
+    /// it is.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn compressed(mut self, config: &DeflateConfig, window_bits: WindowBits) -> Self {
@@ -69,6 +70,15 @@ impl Prepared {
         let frame = data.map(|data| frame(self.message_type, RSV1, data));
         self.compressed.retain(|other| other.window_bits != window_bits);
         self.compressed.push(CompressedFrame { window_bits, frame });
+        self
+    }
+
+    /// It is never compressed, whatever is agreed on: for a secret (RFC 7692 section 8).
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.compressed =
+            alloc::vec![CompressedFrame { window_bits: WindowBits::MIN, frame: None }];
         self
     }
 

@@ -129,8 +129,8 @@ impl ReadBuffer {
         self.step_on(connection, whole, now)
     }
 
-    /// The short cut for a message in one frame that is at hand whole, as most are: whether there is
-    /// one next. If not, nothing has been done.
+    /// The short cut for a message in one frame that is at hand whole, as most are: whether there
+    /// is one next. If not, nothing has been done.
     #[inline]
     pub(crate) fn step_whole<R: Role>(
         &mut self,
@@ -146,6 +146,8 @@ impl ReadBuffer {
         match connection.receive_whole(input, now) {
             None => Ok(false),
             Some(Ok(message)) => {
+                #[cfg(feature = "deflate")]
+                self.take_back_inflated();
                 self.start = self.parsed.saturating_add(message.payload_at);
                 self.end = self.start.saturating_add(message.length);
                 self.parsed = self.end;
@@ -245,6 +247,11 @@ impl ReadBuffer {
         let (Some(inflation), Some(message_type)) = (&mut self.inflation, self.message) else {
             return Ok(None);
         };
+        if !connection.reads_frames() {
+            // It has failed or ended meanwhile.
+            self.forget();
+            return Ok(None);
+        }
         match inflation.step(&self.buffer, whole) {
             Ok(None) => Ok(None),
             Ok(Some((place, last))) => {
@@ -304,14 +311,22 @@ impl ReadBuffer {
     /// Drops what was handed out last.
     #[inline]
     fn take_back(&mut self) {
-        if let Some(lent) = self.lent.take() {
+        #[cfg(feature = "deflate")]
+        self.take_back_inflated();
+        if self.lent.take().is_some() {
             self.start = self.parsed;
             self.end = self.parsed;
-            #[cfg(feature = "deflate")]
-            if let (Some(place), Some(inflation)) = (lent.inflated, &mut self.inflation) {
-                inflation.take_back(place);
-            }
-            let _ = lent;
+        }
+    }
+
+    /// Drops what was handed out last, if it was compressed.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    fn take_back_inflated(&mut self) {
+        if let Some(Lent { inflated: Some(place), .. }) = self.lent
+            && let Some(inflation) = &mut self.inflation
+        {
+            inflation.take_back(place);
         }
     }
 
@@ -391,8 +406,8 @@ impl ReadBuffer {
         payload
     }
 
-    /// Room to read into, about `size` bytes, such as [`READ_SIZE`]: bytes are to be appended to what
-    /// is returned, and nothing else done.
+    /// Room to read into, about `size` bytes, such as [`READ_SIZE`]: bytes are to be appended to
+    /// what is returned, and nothing else done.
     ///
     /// Everything in the buffer but an unfinished message has been dropped. Room grows with what
     /// has come, at most by as much again, never by what a header declares.
@@ -402,8 +417,8 @@ impl ReadBuffer {
             if self.start == self.end {
                 self.buffer.clear();
                 self.start = 0;
-                // What messages were split off is had again if they are gone, while there is nothing
-                // that would have to be moved for it.
+                // What messages were split off is had again if they are gone, while there is
+                // nothing that would have to be moved for it.
                 let _ = self.buffer.try_reclaim(self.buffer.capacity().saturating_add(1));
             } else {
                 // What lies before the message is given back to the buffer: where each read ends

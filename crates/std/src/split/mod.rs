@@ -3,7 +3,7 @@
 //! Two locks, and no one waits for the transport under the first:
 //!
 //! - `state`: the endpoint. Held for as long as it takes to queue a message, or to find one in
-//!   the bytes at hand.
+//!   the bytes at hand; with compression, to compress or to inflate it as well.
 //! - `writer`: the right to write. Whoever has it takes out what is queued as a batch, writes that
 //!   without holding `state`, and looks again; so what is queued meanwhile goes out with it.
 //!

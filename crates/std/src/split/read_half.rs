@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use duologue_adapter::handshake::NegotiatedExtensions;
 use duologue_adapter::{
     ChunkRef, CloseOutcome, CloseStatus, Error, Event, Initiator, Message, MessageRef,
     ProtocolError, READ_SIZE, ReadBuffer, ReadyState, Step, Timestamp, TransportStep, pool,
@@ -121,6 +122,12 @@ impl<S: TryClone> ReadHalf<S> {
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
         self.shared.ready_state()
+    }
+
+    /// The extensions agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> NegotiatedExtensions {
+        self.shared.state().endpoint.extensions()
     }
 
     /// The subprotocol agreed on.

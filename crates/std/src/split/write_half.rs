@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use duologue_adapter::handshake::NegotiatedExtensions;
 use duologue_adapter::{CloseCode, Error, Message, MessageType, Prepared, ReadyState};
 
 use super::Shared;
@@ -116,8 +117,8 @@ impl<S: TryClone> WriteHalf<S> {
         self.shared.send(true, |endpoint| endpoint.begin_message(message_type, payload))
     }
 
-    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of its
-    /// fragments (RFC 7692 section 8).
+    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of
+    /// its fragments (RFC 7692 section 8).
     ///
     /// # Errors
     ///
@@ -187,6 +188,12 @@ impl<S: TryClone> WriteHalf<S> {
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
         self.shared.state().endpoint.buffered_amount()
+    }
+
+    /// The extensions agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> NegotiatedExtensions {
+        self.shared.state().endpoint.extensions()
     }
 
     /// The subprotocol agreed on.

@@ -24,8 +24,8 @@ impl Codec for Miniz {
     type Decompressor = Inflater;
 }
 
-/// A compressor. The engine keeps to no window but the largest, whatever it is told, so for a smaller
-/// one it forgets everything after each piece of that size.
+/// A compressor. The engine keeps to no window but the largest, whatever it is told, so for a
+/// smaller one it forgets everything after each piece of that size.
 pub(in crate::deflate) struct Deflater {
     state: Box<CompressorOxide>,
     /// The size of such pieces, in bytes; `None` for the largest window.
@@ -132,16 +132,16 @@ impl Decompress for Inflater {
 
     fn preload(&mut self, history: &[u8]) {
         let surplus = history.len().saturating_sub(WindowBits::MAX.window());
-        for byte in history.get(surplus..).unwrap_or_default().chunks(1024) {
-            if self.window.len().saturating_sub(self.length) < byte.len() {
+        for piece in history.get(surplus..).unwrap_or_default().chunks(1024) {
+            if self.window.len().saturating_sub(self.length) < piece.len() {
                 let kept = WindowBits::MAX.window().min(self.length);
                 let from = self.length.saturating_sub(kept);
                 self.window.copy_within(from..self.length, 0);
                 self.length = kept;
             }
-            let end = self.length.saturating_add(byte.len());
+            let end = self.length.saturating_add(piece.len());
             if let Some(place) = self.window.get_mut(self.length..end) {
-                place.copy_from_slice(byte);
+                place.copy_from_slice(piece);
                 self.length = end;
             }
         }

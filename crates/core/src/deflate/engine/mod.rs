@@ -37,8 +37,8 @@ pub(super) trait Compress: Send {
     /// engine that cannot do so does nothing, and refers to less.
     fn preload(&mut self, history: &[u8]);
 
-    /// Compresses `input`, which is not empty, and flushes at a byte's boundary, with an empty block
-    /// without compression. While `output` gets full, it is called again with what is left.
+    /// Compresses `input`, which is not empty, and flushes at a byte's boundary, with an empty
+    /// block without compression. While `output` gets full, it is called again with what is left.
     ///
     /// If `forgets`, what comes later does not refer to this, as after a reset, which costs more.
     fn compress(&mut self, input: &[u8], output: &mut [u8], forgets: bool) -> Flow;
@@ -78,8 +78,8 @@ pub(super) trait Decompress: Send {
     /// Takes in bytes that may be referred to.
     fn preload(&mut self, history: &[u8]);
 
-    /// Inflates as much of `input` as goes into `output`. It takes all of it unless `output` is full
-    /// or a final block has ended; with `output` full, more may come without further input.
+    /// Inflates as much of `input` as goes into `output`. It takes all of it unless `output` is
+    /// full or a final block has ended; with `output` full, more may come without further input.
     fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Inflated;
 
     /// Takes in the end of a message's data, which was cut off ([`TAIL`](super::TAIL)): after it,

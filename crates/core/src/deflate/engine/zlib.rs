@@ -28,8 +28,8 @@ fn since(before: u64, after: u64) -> usize {
 
 impl Compress for Deflater {
     fn new(kind: CompressorKind) -> Self {
-        // The engine has no window of 8 bits, but with one of 9 it refers back by 512 - 262 bytes at
-        // most, which is within the 256 that 8 bits allow.
+        // The engine has no window of 8 bits, but with one of 9 it refers back by 512 - 262 bytes
+        // at most, which is within the 256 that 8 bits allow.
         let window_bits = kind.window_bits.get().max(9);
         Self(Deflate::new_with_config(DeflateConfig {
             level: i32::from(kind.level.get()),
@@ -47,14 +47,16 @@ impl Compress for Deflater {
 
     fn preload(&mut self, history: &[u8]) {
         // It refuses only in the middle of a block, where nobody preloads.
-        let _ = self.0.set_dictionary(history);
+        let status = self.0.set_dictionary(history);
+        debug_assert!(status.is_ok(), "{status:?}");
     }
 
     fn compress(&mut self, input: &[u8], output: &mut [u8], forgets: bool) -> Flow {
         let flush = if forgets { DeflateFlush::FullFlush } else { DeflateFlush::SyncFlush };
         let (consumed, produced) = (self.0.total_in(), self.0.total_out());
         // Without a finished stream there is nothing that could go wrong here but a full output.
-        let _ = self.0.compress(input, output, flush);
+        let status = self.0.compress(input, output, flush);
+        debug_assert!(status.is_ok(), "{status:?}");
         Flow {
             consumed: since(consumed, self.0.total_in()),
             produced: since(produced, self.0.total_out()),
@@ -91,8 +93,8 @@ impl Decompress for Inflater {
     }
 
     fn end_message(&mut self) -> State {
-        // It stops between two blocks, so a byte more is left over if one ends with the tail. That it
-        // stops before is possible too, but at most once for each byte. Nothing may come out.
+        // It stops between two blocks, so a byte more is left over if one ends with the tail. That
+        // it stops before is possible too, but at most once for each byte. Nothing may come out.
         let [a, b, c, d] = TAIL;
         let with_one_more = [a, b, c, d, 0];
         let mut rest = with_one_more.as_slice();
