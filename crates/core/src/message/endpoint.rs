@@ -8,16 +8,14 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 use crate::close_code::CloseCode;
-use crate::connection::{CloseOutcome, Config, Connection, OutgoingFrame, Transmit};
+use crate::connection::{CloseOutcome, Config, Connection, Transmit};
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflating;
 use crate::error::{ProtocolError, SendError};
 use crate::handshake::NegotiatedExtensions;
-use crate::message::prepared::Prepared;
 use crate::message::read_buffer::{ChunkRef, READ_SIZE, ReadBuffer, Step};
 use crate::message::types::{Message, MessageRef};
-use crate::message::write_queue::{MAX_SLICES, SHARE_FROM, WriteBatch, WriteQueue};
-use crate::opcode::MessageType;
+use crate::message::write_queue::{MAX_SLICES, WriteBatch, WriteQueue};
 use crate::ready_state::ReadyState;
 use crate::role::Role;
 use crate::time::Timestamp;
@@ -55,7 +53,7 @@ pub struct Endpoint<R> {
     close_transport: bool,
     aborted: bool,
     /// The text being sent in fragments.
-    outgoing_text: Option<Utf8Validator>,
+    pub(super) outgoing_text: Option<Utf8Validator>,
     /// How messages are compressed, if that was agreed on, or may still be.
     #[cfg(feature = "deflate")]
     pub(super) deflating: Option<Box<Deflating>>,
@@ -311,208 +309,6 @@ impl<R: Role> Endpoint<R> {
         self.buffered_amount() == 0 || self.buffered_amount() < self.high_water
     }
 
-    /// Queues a message. A longer one is not copied: by a server from 4 KiB on, and by a client, if
-    /// nobody else holds its bytes, masked where it lies.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing is queued then. Queueing itself knows no bound: see
-    /// [`has_room`](Self::has_room).
-    pub fn send(&mut self, message: Message) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if self.compresses(message.len()) {
-            return self.send_compressed(message.message_type(), message.payload());
-        }
-        self.send_plain(message)
-    }
-
-    /// Queues a message as it is.
-    #[inline]
-    pub(super) fn send_plain(&mut self, message: Message) -> Result<(), SendError> {
-        if message.len() < SHARE_FROM {
-            return self.send_plain_slice(message.message_type(), message.payload());
-        }
-        let message_type = message.message_type();
-        let payload = message.into_payload();
-        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
-        let Some(mut masker) = frame.masker else {
-            self.write.append(|out| frame.header.append_to(out));
-            self.write.share(payload);
-            return Ok(());
-        };
-        match payload.try_into_mut() {
-            Ok(mut payload) => {
-                masker.apply(&mut payload);
-                self.write.append(|out| frame.header.append_to(out));
-                self.write.share(payload.freeze());
-            }
-            Err(payload) => self.append_frame(frame, &payload),
-        }
-        Ok(())
-    }
-
-    /// Queues a text message, copied.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    #[inline]
-    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.send_slice(MessageType::Text, text.as_bytes())
-    }
-
-    /// Queues a binary message, copied.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    #[inline]
-    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.send_slice(MessageType::Binary, bytes)
-    }
-
-    #[inline]
-    fn send_slice(&mut self, message_type: MessageType, payload: &[u8]) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if self.compresses(payload.len()) {
-            return self.send_compressed(message_type, payload);
-        }
-        self.send_plain_slice(message_type, payload)
-    }
-
-    /// Queues a copy of a message as it is.
-    #[inline]
-    pub(super) fn send_plain_slice(
-        &mut self,
-        message_type: MessageType,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
-        self.append_frame(frame, payload);
-        Ok(())
-    }
-
-    /// Queues a prepared message.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if self.compresses(prepared.payload().len()) {
-            return self.send_prepared_compressed(prepared);
-        }
-        self.send_prepared_plain(prepared)
-    }
-
-    /// Queues a prepared message as it is.
-    pub(super) fn send_prepared_plain(&mut self, prepared: &Prepared) -> Result<(), SendError> {
-        if self.connection.role().is_client() {
-            return self.send_plain_slice(prepared.message_type(), prepared.payload());
-        }
-        let length = prepared.payload().len() as u64;
-        self.connection.begin_message(prepared.message_type(), true, length)?;
-        let frame = prepared.frame();
-        if frame.len() < SHARE_FROM {
-            self.write.append(|out| out.extend_from_slice(frame));
-        } else {
-            self.write.share(frame.clone());
-        }
-        Ok(())
-    }
-
-    /// Queues the first fragment of a message whose length need not be known.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send); [`SendError::InvalidUtf8`] if no text can start with `payload`.
-    pub fn begin_message(
-        &mut self,
-        message_type: MessageType,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
-        check_text(&mut text, payload, false)?;
-        #[cfg(feature = "deflate")]
-        if self.deflating.is_some() {
-            self.begin_compressed(message_type, payload)?;
-            self.outgoing_text = text;
-            return Ok(());
-        }
-        self.begin_plain(message_type, payload)?;
-        self.outgoing_text = text;
-        Ok(())
-    }
-
-    /// As [`begin_message`](Self::begin_message), of a message that is never compressed in any of
-    /// its fragments: a secret, as with [`send_uncompressed`](Self::send_uncompressed).
-    ///
-    /// # Errors
-    ///
-    /// As [`begin_message`](Self::begin_message).
-    #[cfg(feature = "deflate")]
-    pub fn begin_uncompressed_message(
-        &mut self,
-        message_type: MessageType,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        let mut text = (message_type == MessageType::Text).then(Utf8Validator::new);
-        check_text(&mut text, payload, false)?;
-        self.begin_plain(message_type, payload)?;
-        self.outgoing_text = text;
-        Ok(())
-    }
-
-    fn begin_plain(&mut self, message_type: MessageType, payload: &[u8]) -> Result<(), SendError> {
-        let frame = self.connection.begin_message(message_type, false, payload.len() as u64)?;
-        self.append_frame(frame, payload);
-        Ok(())
-    }
-
-    /// Queues a further fragment of the message begun, its last one if `fin`. A text may be cut
-    /// inside a character.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send); [`SendError::InvalidUtf8`] if the text so far is not UTF-8, or ends
-    /// inside a character: the fragment is not queued, and the message is still in progress.
-    pub fn continue_message(&mut self, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        let mut text = self.outgoing_text;
-        check_text(&mut text, payload, fin)?;
-        #[cfg(feature = "deflate")]
-        if self.deflating.as_ref().is_some_and(|deflating| deflating.in_message()) {
-            self.continue_compressed(payload, fin)?;
-            self.outgoing_text = text;
-            return Ok(());
-        }
-        let frame = self.connection.continue_message(fin, payload.len() as u64)?;
-        self.outgoing_text = text;
-        self.append_frame(frame, payload);
-        Ok(())
-    }
-
-    /// Queues a ping with at most 125 bytes of payload.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing is queued then.
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        let frame = self.connection.ping(payload)?;
-        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
-        Ok(())
-    }
-
-    /// Queues an unsolicited pong with at most 125 bytes of payload.
-    ///
-    /// # Errors
-    ///
-    /// As [`ping`](Self::ping).
-    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        let frame = self.connection.pong(payload)?;
-        self.write.append(|out| out.extend_from_slice(frame.as_slice()));
-        Ok(())
-    }
-
     /// Begins the closing handshake; see [`Connection::close`]. What is queued goes out first.
     ///
     /// # Errors
@@ -666,11 +462,6 @@ impl<R: Role> Endpoint<R> {
         capacity
     }
 
-    #[inline]
-    fn append_frame(&mut self, frame: OutgoingFrame, payload: &[u8]) {
-        append_frame(&mut self.write, frame, payload);
-    }
-
     /// Moves what the connection has to send into the queue. While a peer that does not read
     /// keeps the queue full, its pings wait in the connection's one slot, where only the newest
     /// is kept (RFC 6455 section 5.5.3); so a flood of them takes no memory.
@@ -715,33 +506,4 @@ impl<R> fmt::Debug for Endpoint<R> {
             .field("buffered_amount", &self.write.queued())
             .finish_non_exhaustive()
     }
-}
-
-/// Queues a frame with a copy of its payload.
-#[inline]
-pub(super) fn append_frame(write: &mut WriteQueue, frame: OutgoingFrame, payload: &[u8]) {
-    write.append(|out| {
-        frame.header.append_to(out);
-        match frame.masker {
-            Some(mut masker) => masker.append_to(payload, out),
-            None => out.extend_from_slice(payload),
-        }
-    });
-}
-
-/// Validates a piece of a text being sent.
-fn check_text(
-    text: &mut Option<Utf8Validator>,
-    payload: &[u8],
-    fin: bool,
-) -> Result<(), SendError> {
-    let Some(validator) = text else {
-        return Ok(());
-    };
-    validator.validate(payload).map_err(|_| SendError::InvalidUtf8)?;
-    if fin {
-        validator.finish().map_err(|_| SendError::InvalidUtf8)?;
-        *text = None;
-    }
-    Ok(())
 }

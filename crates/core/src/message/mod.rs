@@ -7,6 +7,7 @@ mod endpoint;
 mod inflation;
 mod prepared;
 mod read_buffer;
+mod sending;
 mod types;
 mod write_queue;
 
