@@ -8,6 +8,8 @@ use duologue_core::handshake::{HandshakeError, InvalidRequest};
 use duologue_core::opening::OpeningFailure;
 use duologue_core::{ProtocolError, SendError, UrlError};
 
+use crate::tls_error::TlsError;
+
 /// Why a connection was not established, or did not go on. A normal close is no error.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -34,9 +36,11 @@ pub enum Error {
     InvalidRequest(InvalidRequest),
     /// The URL leads to no WebSocket.
     Url(UrlError),
-    /// The URL is a `wss://` one, and there is no TLS here: make the TLS connection first, and hand
-    /// it in as the transport.
+    /// The URL is a `wss://` one, and there is no TLS here: build with the feature `rustls`, or
+    /// make the TLS connection first and hand it in as the transport.
     TlsUnavailable,
+    /// There is no TLS connection, or none any more.
+    Tls(Box<TlsError>),
     /// The opening handshake took too long, and there was nobody to answer to: a client's, or a
     /// server's whose 101 the client did not take.
     OpeningTimeout,
@@ -62,7 +66,10 @@ impl fmt::Display for Error {
             Self::Opening(failure) => failure.fmt(f),
             Self::InvalidRequest(error) => error.fmt(f),
             Self::Url(error) => error.fmt(f),
-            Self::TlsUnavailable => f.write_str("a wss:// URL needs TLS, which is not built in"),
+            Self::TlsUnavailable => {
+                f.write_str("a wss:// URL needs TLS, which the feature `rustls` adds")
+            }
+            Self::Tls(error) => write!(f, "TLS failed: {error}"),
             Self::OpeningTimeout => f.write_str("the opening handshake took too long"),
             Self::ConnectionLost => {
                 f.write_str("the connection ended without a closing handshake (close code 1006)")
@@ -79,6 +86,7 @@ impl StdError for Error {
             Self::Protocol(error) => Some(error),
             Self::Handshake(error) => Some(error),
             Self::Opening(failure) => failure.source(),
+            Self::Tls(error) => Some(error),
             Self::Send(_)
             | Self::InvalidRequest(_)
             | Self::Url(_)
@@ -89,9 +97,20 @@ impl StdError for Error {
     }
 }
 
+/// An error that holds a [`TlsError`], as those of the adapters' own streams may, is
+/// [`Error::Tls`].
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        match error.downcast::<TlsError>() {
+            Ok(error) => Self::from(error),
+            Err(error) => Self::Io(error),
+        }
+    }
+}
+
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
     }
 }
 
@@ -148,6 +167,17 @@ mod tests {
         assert!(Error::from(io::Error::from(io::ErrorKind::WouldBlock)).is_would_block());
         assert!(!Error::from(io::Error::from(io::ErrorKind::TimedOut)).is_would_block());
         assert!(!Error::ConnectionLost.is_would_block());
+    }
+
+    #[test]
+    fn a_tls_failure_of_a_stream_is_told_as_one() {
+        let inner = io::Error::new(io::ErrorKind::InvalidData, TlsError::UnknownIssuer);
+        let error = Error::from(inner);
+        assert!(matches!(&error, Error::Tls(error) if **error == TlsError::UnknownIssuer));
+        assert_eq!(
+            error.to_string(),
+            "TLS failed: the certificate was issued by an unknown authority"
+        );
     }
 
     #[test]

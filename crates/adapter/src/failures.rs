@@ -17,8 +17,8 @@ use crate::Error;
 /// - A connection that broke the protocol fails with [`Error::Protocol`], whatever came after it.
 /// - Otherwise one on which the peer's Close frame came ended well, whoever began to close, and
 ///   however TCP ended after it.
-/// - Otherwise it is lost: with the error of the transport, [`Error::Io`], or with
-///   [`Error::ConnectionLost`] if that only ended, even if this end's Close frame was written
+/// - Otherwise it is lost: with the error of the transport, [`Error::Io`] or [`Error::Tls`], or
+///   with [`Error::ConnectionLost`] if that only ended, even if this end's Close frame was written
 ///   (RFC 6455 section 7.1.5: such a connection closed with the code 1006).
 ///
 /// ```
@@ -64,7 +64,7 @@ impl Failures {
         match (self.protocol, self.io.take()) {
             (Some(error), _) => Err(Error::Protocol(error)),
             (None, _) if closed_by_peer => Ok(()),
-            (None, Some(error)) => Err(Error::Io(error)),
+            (None, Some(error)) => Err(Error::from(error)),
             (None, None) => Err(Error::ConnectionLost),
         }
     }

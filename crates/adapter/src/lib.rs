@@ -45,6 +45,10 @@
 //! assert_eq!(server.take_message(), Some(Message::text("hello")));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//!
+//! - `rustls`: the module `tls`, with what a client and a server need to speak TLS. Off by default.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -53,10 +57,14 @@ mod endpoint;
 mod error;
 mod event;
 mod failures;
+pub mod machine;
 mod options;
 mod os_keys;
 pub mod pool;
 mod refusal_body;
+#[cfg(feature = "rustls")]
+pub mod tls;
+mod tls_error;
 
 pub use clock::Clock;
 pub use endpoint::{Endpoint, Role, open_endpoint};
@@ -66,13 +74,18 @@ pub use failures::Failures;
 pub use options::{ClientOptions, ServerOptions};
 pub use os_keys::{OsKeys, nonce};
 pub use refusal_body::RefusalBody;
+pub use tls_error::TlsError;
 
+/// The browser's `WebSocket` object, as a pure state machine.
+pub use duologue_core::browser;
 /// Compression, and what can be chosen about it.
 pub use duologue_core::deflate;
 /// The opening handshake over slices, and what an application sees of it.
 pub use duologue_core::handshake;
 /// The opening handshake over owned buffers.
 pub use duologue_core::opening;
+/// Connecting again, as pure state machines.
+pub use duologue_core::reconnect;
 pub use duologue_core::{
     Address, ChunkRef, CloseCode, CloseOutcome, CloseStatus, Config, ControlPayload, Initiator,
     Keepalive, MAX_SLICES, Message, MessageRef, MessageType, Prepared, ProtocolError, READ_SIZE,

@@ -29,6 +29,8 @@ pub struct ClientOptions {
     config: Config,
     head_limits: HeadLimits,
     tcp_nodelay: bool,
+    #[cfg(feature = "rustls")]
+    tls: Option<crate::tls::ClientTls>,
 }
 
 impl ClientOptions {
@@ -39,15 +41,22 @@ impl ClientOptions {
     ///
     /// [`Error::Url`].
     pub fn new(url: &str) -> Result<Self, Error> {
-        let address = Address::parse(url)?;
+        Ok(Self::for_address(Address::parse(url)?))
+    }
+
+    /// Options for a URL that has been read already, with the defaults.
+    #[must_use]
+    pub fn for_address(address: Address) -> Self {
         let request = ConnectRequest::new(&address.authority, &address.target);
-        Ok(Self {
+        Self {
             address,
             request,
             config: Config::DEFAULT,
             head_limits: HeadLimits::DEFAULT,
             tcp_nodelay: true,
-        })
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
     }
 
     /// Adds a subprotocol to the offer, less preferred than those before it.
@@ -100,6 +109,25 @@ impl ClientOptions {
     pub fn with_tcp_nodelay(mut self, nodelay: bool) -> Self {
         self.tcp_nodelay = nodelay;
         self
+    }
+
+    /// Sets how TLS is spoken, for a `wss://` URL. Default: with the platform's trusted
+    /// certificates.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// How TLS is spoken.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::NoPlatformRoots`](crate::TlsError::NoPlatformRoots), if nothing was set.
+    #[cfg(feature = "rustls")]
+    pub fn tls(&self) -> Result<crate::tls::ClientTls, crate::TlsError> {
+        self.tls.clone().map_or_else(crate::tls::ClientTls::platform, Ok)
     }
 
     /// Where the URL leads.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use duologue_tokio::{ClientOptions, Config, Error, WebSocket, connect_with};
-use tokio::net::TcpStream;
+use duologue_tokio::{ClientOptions, ClientStream, Config, Error, WebSocket, connect_with};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::compression::Compression;
 use crate::connect::why_not_connected;
 use crate::signals::Signals;
+use crate::tls::ClientFiles;
 use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, WRONG_USE, tell_failure};
 use connection::{Driver, Plan};
 use summary::{Summary, Tally, number};
@@ -30,7 +30,7 @@ const GRACE: Duration = Config::DEFAULT.closing_timeout.saturating_add(Duration:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Options {
-    /// The echo server: `ws://HOST[:PORT]/PATH`; the scheme may be left out.
+    /// The echo server: `ws://HOST[:PORT]/PATH`, or wss://; the scheme may be left out.
     url: String,
     /// How many connections there are.
     #[arg(short, long, value_name = "NUMBER", default_value = "10", value_parser = parse_count)]
@@ -57,6 +57,8 @@ pub(crate) struct Options {
     binary: bool,
     #[command(flatten)]
     compression: Compression,
+    #[command(flatten)]
+    tls: ClientFiles,
 }
 
 fn parse_count(count: &str) -> Result<usize, String> {
@@ -90,6 +92,13 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         Ok(client) => client.with_config(config(&options)),
         Err(error) => {
             tell_failure(&format!("{url}: {error}"));
+            return ExitCode::from(WRONG_USE);
+        }
+    };
+    let client = match options.tls.apply(client) {
+        Ok(client) => client,
+        Err(why) => {
+            tell_failure(&why);
             return ExitCode::from(WRONG_USE);
         }
     };
@@ -133,7 +142,7 @@ fn config(options: &Options) -> Config {
 async fn open(
     client: &ClientOptions,
     count: usize,
-) -> Result<Vec<WebSocket<TcpStream>>, (usize, Error)> {
+) -> Result<Vec<WebSocket<ClientStream>>, (usize, Error)> {
     let client = Arc::new(client.clone());
     let mut opening = JoinSet::new();
     let mut open = Vec::with_capacity(count);
@@ -155,7 +164,7 @@ async fn open(
 /// Keeps up the load on all connections; what was measured, and the first failure.
 async fn load(
     options: &Options,
-    websockets: Vec<WebSocket<TcpStream>>,
+    websockets: Vec<WebSocket<ClientStream>>,
 ) -> (Summary, Option<String>) {
     let mut signals = Signals::new().ok();
     let tally = Arc::new(Tally::default());

@@ -1,29 +1,32 @@
 //! `duologue connect`: a client for the terminal, and for pipes.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs;
 use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
 use duologue_tokio::{
-    ClientOptions, CloseCode, CloseStatus, Config, Error, Event, Keepalive, Message, ReadHalf,
-    WriteHalf, connect_with,
+    ClientOptions, ClientStream, CloseCode, CloseStatus, Config, Error, Event, Keepalive, Message,
+    ReadHalf, TlsError, WriteHalf, connect_with,
 };
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::compression::Compression;
 use crate::signals::Signals;
 use crate::terminal::{HELP, Input, Output, Reading, parse_code, parse_reason, read_lines};
+use crate::tls::ClientFiles;
 use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, WRONG_USE};
 
 #[derive(Args, Clone, Debug)]
 #[command(override_usage = "duologue connect [OPTIONS] <URL>", after_help = EXIT_STATUS)]
 pub(crate) struct Options {
-    /// Where to connect: `ws://HOST[:PORT]/PATH`; the scheme may be left out.
+    /// Where to connect: `ws://HOST[:PORT]/PATH`, or wss://; the scheme may be left out.
     #[arg(required_unless_present = "close")]
     url: Option<String>,
     /// A further header field, as "Name: value"; may be given several times.
@@ -74,6 +77,8 @@ pub(crate) struct Options {
     max_message: u64,
     #[command(flatten)]
     compression: Compression,
+    #[command(flatten)]
+    tls: ClientFiles,
     /// Tell nothing but messages and failures.
     #[arg(short, long)]
     quiet: bool,
@@ -136,6 +141,7 @@ pub(crate) async fn run(options: Options) -> ExitCode {
     let (incoming, outgoing) = websocket.split();
     let (tell, told) = mpsc::channel(16);
     let (stop, stopped) = oneshot::channel();
+    let pings = Pings::default();
     let sender = Sender {
         outgoing,
         closing: prepared.closing,
@@ -143,12 +149,14 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         read_input,
         wait: options.wait,
         tell,
+        pings: Rc::clone(&pings),
     };
     let session = Session {
         incoming,
         stop: Some(stop),
         signals,
         show_pings: options.show_pings,
+        pings,
         output,
         mistaken: false,
     };
@@ -181,7 +189,11 @@ fn prepare(options: &Options) -> Result<Prepared, String> {
     let interval = options.ping_interval;
     let config = Config {
         max_message_length: options.max_message,
-        keepalive: (!interval.is_zero()).then_some(Keepalive { interval, timeout: interval }),
+        keepalive: (!interval.is_zero()).then_some(Keepalive {
+            interval,
+            timeout: interval,
+            always: false,
+        }),
         ..options.compression.apply(Config::DEFAULT)
     };
     let code = close.first().map_or(Ok(CloseCode::NORMAL), |code| parse_code(code))?;
@@ -195,7 +207,8 @@ fn prepare(options: &Options) -> Result<Prepared, String> {
         fs::create_dir_all(directory)
             .map_err(|error| format!("{}: {error}", directory.display()))?;
     }
-    Ok(Prepared { url, client: client.with_config(config), closing: (code, reason), first })
+    let client = options.tls.apply(client.with_config(config))?;
+    Ok(Prepared { url, client, closing: (code, reason), first })
 }
 
 /// The URL, and the code and the reason to close with. In `--close CODE URL`, which has no other
@@ -208,6 +221,9 @@ fn url_and_close(options: &Options) -> Result<(&str, &[String]), String> {
     }
 }
 
+/// What the person's pings carried whose pongs have not come. Those of the keepalive are not here.
+type Pings = Rc<RefCell<VecDeque<String>>>;
+
 /// What the sending side has to say to the person.
 enum Told {
     Note(&'static str),
@@ -216,12 +232,13 @@ enum Told {
 
 /// The sending side: what comes first, then the input, then Close.
 struct Sender {
-    outgoing: WriteHalf<TcpStream>,
+    outgoing: WriteHalf<ClientStream>,
     closing: Closing,
     reading: Reading,
     read_input: bool,
     wait: Duration,
     tell: mpsc::Sender<Told>,
+    pings: Pings,
 }
 
 impl Sender {
@@ -262,7 +279,10 @@ impl Sender {
             };
             match input {
                 Input::Send(message) => self.outgoing.send(message).await?,
-                Input::Ping(payload) => self.outgoing.ping(payload.as_bytes()).await?,
+                Input::Ping(payload) => {
+                    self.pings.borrow_mut().push_back(payload.clone());
+                    self.outgoing.ping(payload.as_bytes()).await?;
+                }
                 Input::Close(code, reason) => {
                     if let Some(code) = code {
                         self.closing = (code, reason);
@@ -286,11 +306,12 @@ impl Sender {
 
 /// The receiving side, which drives the sending one too and sees the connection to its end.
 struct Session {
-    incoming: ReadHalf<TcpStream>,
+    incoming: ReadHalf<ClientStream>,
     /// Tells the sending side to close now; `None` when it has been told.
     stop: Option<oneshot::Sender<()>>,
     signals: Option<Signals>,
     show_pings: bool,
+    pings: Pings,
     output: Output,
     /// Something was not sent or not shown.
     mistaken: bool,
@@ -353,13 +374,23 @@ impl Session {
     fn note(&self, event: &Event) {
         let (what, payload) = match event {
             Event::Ping(payload) if self.show_pings => ("ping", payload),
-            Event::Pong(payload) if self.show_pings || !payload.is_empty() => ("pong", payload),
+            Event::Pong(payload) if self.is_asked_for(payload) || self.show_pings => {
+                ("pong", payload)
+            }
             _ => return,
         };
         self.output.note(&match &**payload {
             [] => format!("({what})"),
             payload => format!("({what} {})", String::from_utf8_lossy(payload).escape_debug()),
         });
+    }
+
+    /// Whether a pong answers a ping of the person's. A peer may answer only the last of several
+    /// (RFC 6455 section 5.5.3).
+    fn is_asked_for(&self, payload: &[u8]) -> bool {
+        let mut pings = self.pings.borrow_mut();
+        let place = pings.iter().position(|ping| ping.as_bytes() == payload);
+        place.is_some_and(|place| pings.drain(..=place).next().is_some())
     }
 
     fn hear(&mut self, told: Told, person: bool) {
@@ -417,7 +448,12 @@ pub(crate) fn why_not_connected(error: &Error) -> String {
         Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
             "the connection was refused; is the server running?".into()
         }
-        Error::TlsUnavailable => format!("{error}; use ws://, or a TLS tunnel"),
+        Error::Tls(failure) => match **failure {
+            TlsError::UnknownIssuer => format!("{error}; --ca FILE trusts another one"),
+            TlsError::ClientCertificateRequired => format!("{error}; --cert and --key give one"),
+            TlsError::NotTls => format!("{error}; is it a ws:// server?"),
+            _ => error.to_string(),
+        },
         Error::Opening(failure) => {
             let mut text = error.to_string();
             let Some(response) = &failure.response else { return text };

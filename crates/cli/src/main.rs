@@ -8,6 +8,7 @@ mod hex;
 mod serve;
 mod signals;
 mod terminal;
+mod tls;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! `duologue serve`: an echo server, and a page to try it with.
 
+mod page;
+
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use duologue_tokio::tls::{self, ServerStream, ServerTls};
 use duologue_tokio::{
     Accept, CloseCode, Config, Decision, Error, HttpResponse, Request, ServerOptions, WebSocket,
     accept_with,
@@ -17,10 +20,8 @@ use tracing::{debug, error, info, trace, warn};
 
 use crate::compression::Compression;
 use crate::signals::Signals;
-use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, tell_failure};
-
-/// The tester page; it needs nothing from anywhere else.
-const PAGE: &str = include_str!("../assets/index.html");
+use crate::tls::ServerFiles;
+use crate::{EXIT_STATUS, NOT_CLEAN, NOT_CONNECTED, WRONG_USE, tell_failure};
 
 /// How long the connections have to close when the server stops: the closing timeout, and a moment
 /// to come to its end.
@@ -43,6 +44,8 @@ pub(crate) struct Options {
     max_message: u64,
     #[command(flatten)]
     compression: Compression,
+    #[command(flatten)]
+    tls: ServerFiles,
     /// Log each connection and request (-v), or messages too (-vv).
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -66,6 +69,13 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         .log_internal_errors(false)
         .with_writer(io::stderr)
         .init();
+    let tls = match options.tls.load() {
+        Ok(tls) => tls,
+        Err(why) => {
+            tell_failure(&why);
+            return ExitCode::from(WRONG_USE);
+        }
+    };
     let (listener, address, signals) = match listen(&options.addr).await {
         Ok(listening) => listening,
         Err(error) => {
@@ -73,8 +83,8 @@ pub(crate) async fn run(options: Options) -> ExitCode {
             return ExitCode::from(NOT_CONNECTED);
         }
     };
-    announce(address, &options.path);
-    if serve(listener, Arc::new(options), signals).await {
+    announce(address, &options.path, tls.is_some());
+    if serve(listener, Arc::new(options), tls, signals).await {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(NOT_CLEAN)
@@ -88,11 +98,12 @@ async fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr, Signals)>
     Ok((listener, address, Signals::new()?))
 }
 
-fn announce(address: SocketAddr, path: &str) {
+fn announce(address: SocketAddr, path: &str, secure: bool) {
+    let (ws, http) = if secure { ("wss", "https") } else { ("ws", "http") };
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
-    info!("echo on ws://{address}{path}");
-    info!("open http://{address}{path} in a browser to try it; Ctrl-C stops");
+    info!("echo on {ws}://{address}{path}");
+    info!("open {http}://{address}{path} in a browser to try it; Ctrl-C stops");
 }
 
 fn why_not_listening(address: &str, error: &io::Error) -> String {
@@ -113,7 +124,12 @@ fn why_not_listening(address: &str, error: &io::Error) -> String {
 
 /// Accepts connections until a signal, then closes all with 1001 and waits for them, within a bound
 /// and until another signal. Whether all have closed.
-async fn serve(listener: TcpListener, options: Arc<Options>, mut signals: Signals) -> bool {
+async fn serve(
+    listener: TcpListener,
+    options: Arc<Options>,
+    tls: Option<ServerTls>,
+    mut signals: Signals,
+) -> bool {
     let (stopping, stopped) = watch::channel(false);
     // The receiver ends when the last connection has dropped its sender.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
@@ -124,8 +140,12 @@ async fn serve(listener: TcpListener, options: Arc<Options>, mut signals: Signal
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection =
-                    Connection { peer, options: Arc::clone(&options), stopped: stopped.clone() };
+                let connection = Connection {
+                    peer,
+                    options: Arc::clone(&options),
+                    tls: tls.clone(),
+                    stopped: stopped.clone(),
+                };
                 let alive = alive.clone();
                 tokio::spawn(async move {
                     connection.run(stream).await;
@@ -158,6 +178,7 @@ async fn serve(listener: TcpListener, options: Arc<Options>, mut signals: Signal
 struct Connection {
     peer: SocketAddr,
     options: Arc<Options>,
+    tls: Option<ServerTls>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -172,8 +193,16 @@ impl Connection {
             debug!("{peer} {} {}", request.method(), request.target());
             self.options.decide(request)
         };
+        let tls = self.tls.clone();
+        let accept = async {
+            let stream = match &tls {
+                None => ServerStream::from(stream),
+                Some(tls) => tls::accept(stream, tls, &server).await?,
+            };
+            accept_with(stream, &server, decide).await
+        };
         let accepted = tokio::select! {
-            accepted = accept_with(stream, &server, decide) => accepted,
+            accepted = accept => accepted,
             // A request that is not there yet keeps nobody waiting.
             () = until_stopped(&mut self.stopped) => return,
         };
@@ -181,6 +210,10 @@ impl Connection {
             Ok(websocket) => websocket,
             Err(Error::Handshake(answer)) => {
                 debug!("{peer} answered with {}", answer.status());
+                return;
+            }
+            Err(error @ Error::Tls(_)) => {
+                warn!("{peer} no connection: {error}");
                 return;
             }
             Err(error) => {
@@ -199,7 +232,7 @@ impl Connection {
     }
 
     /// Echoes until the end; returns how it ended.
-    async fn echo(&mut self, mut websocket: WebSocket<TcpStream>) -> Result<String, Error> {
+    async fn echo(&mut self, mut websocket: WebSocket<ServerStream>) -> Result<String, Error> {
         tokio::select! {
             echoed = echo_all(self.peer, &mut websocket) => echoed?,
             () = until_stopped(&mut self.stopped) => {
@@ -214,7 +247,7 @@ impl Connection {
     }
 }
 
-async fn echo_all(peer: SocketAddr, websocket: &mut WebSocket<TcpStream>) -> Result<(), Error> {
+async fn echo_all(peer: SocketAddr, websocket: &mut WebSocket<ServerStream>) -> Result<(), Error> {
     while let Some(message) = websocket.next().await {
         let message = message?;
         trace!("{peer} {:?} of {} bytes", message.message_type(), message.len());
@@ -230,25 +263,18 @@ async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
 
 impl Options {
     fn decide(&self, request: &Request<'_>) -> Decision {
-        if request.path() != self.path {
-            let text = format!("There is nothing here; the WebSocket is at {}\n", self.path);
-            return HttpResponse::text(404, text).into();
-        }
-        if request.wants_upgrade() {
+        if request.wants_upgrade() && request.path() == self.path {
             let supported: Vec<&str> = self.subprotocol.iter().map(String::as_str).collect();
             return Accept::new().subprotocol(request.choose_subprotocol(&supported)).into();
         }
+        let file = page::find(&self.path, request.path()).filter(|_| !request.wants_upgrade());
+        let Some(file) = file else {
+            let text = format!("There is nothing here; the WebSocket is at {}\n", self.path);
+            return HttpResponse::text(404, text).into();
+        };
         match request.method() {
-            "GET" | "HEAD" => HttpResponse::html(200, PAGE)
-                .field("Cache-Control", "no-cache")
-                .field("Content-Security-Policy", POLICY)
-                .field("X-Content-Type-Options", "nosniff")
-                .into(),
+            "GET" | "HEAD" => file.response().into(),
             _ => HttpResponse::text(405, "Only GET and HEAD.\n").field("Allow", "GET, HEAD").into(),
         }
     }
 }
-
-/// The page runs its own script and style and connects to wherever its user says.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-                      img-src data:; connect-src ws: wss:; form-action 'none'; base-uri 'none'";

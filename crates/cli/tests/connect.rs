@@ -255,10 +255,10 @@ fn pings_go_out_in_silence() {
     let mut client =
         Duologue::start(&["connect", "--ping-interval", "0.2", "--show-pings", &server.url()]);
     let mut stream = server.accept(|_| Accept::new().into());
-    for _ in 0..3 {
-        assert_eq!(read_frame(&mut stream), (0x89, true, vec![]));
-        stream.write_all(b"\x8a\0").expect("it reads");
-        client.wait_for_note("(pong)");
+    for number in 1..=3 {
+        assert_eq!(read_frame(&mut stream), (0x89, true, vec![0, number]));
+        stream.write_all(&[0x8a, 2, 0, number]).expect("it reads");
+        client.wait_for_note(&format!("(pong \\0\\u{{{number}}})"));
     }
     stream.write_all(b"\x89\x02hi").expect("it reads");
     client.wait_for_note("(ping hi)");
@@ -266,11 +266,28 @@ fn pings_go_out_in_silence() {
 }
 
 #[test]
+fn pongs_that_the_person_has_not_asked_for_are_not_told() {
+    let server = RawServer::start();
+    let mut client =
+        Duologue::start(&["connect", "--slash", "--ping-interval", "0.2", &server.url()]);
+    let mut stream = server.accept(|_| Accept::new().into());
+    assert_eq!(read_frame(&mut stream), (0x89, true, vec![0, 1]));
+    stream.write_all(b"\x8a\x02\0\x01\x8a\x03any").expect("it reads");
+    client.write("/ping mine\n");
+    while read_frame(&mut stream).2 != b"mine" {}
+    stream.write_all(b"\x8a\x04mine\x88\x02\x03\xe8").expect("it reads");
+    drop(stream);
+    let ended = client.wait();
+    assert!(ended.stderr.contains("(pong mine)\n"), "{ended:?}");
+    assert_eq!(ended.stderr.matches("(pong").count(), 1, "{ended:?}");
+}
+
+#[test]
 fn ping_without_an_answer_fails_the_connection() {
     let server = RawServer::start();
     let client = Duologue::start(&["connect", "--ping-interval", "0.2", &server.url()]);
     let mut stream = server.accept(|_| Accept::new().into());
-    assert_eq!(read_frame(&mut stream), (0x89, true, vec![]));
+    assert_eq!(read_frame(&mut stream), (0x89, true, vec![0, 1]));
     let (first, _, _) = read_frame(&mut stream);
     assert_eq!(first, 0x88);
     drop(stream);

@@ -80,6 +80,7 @@
 //! run time; without it the crate holds no unsafe code.
 #![no_std]
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
 
 #[cfg(feature = "alloc")]
@@ -90,6 +91,8 @@ mod address;
 #[cfg(feature = "url")]
 pub mod browser;
 mod close_code;
+#[cfg(feature = "alloc")]
+mod command;
 mod connection;
 #[cfg(feature = "deflate")]
 pub mod deflate;
@@ -102,6 +105,7 @@ mod opcode;
 #[cfg(feature = "alloc")]
 pub mod opening;
 mod ready_state;
+pub mod reconnect;
 mod role;
 #[cfg(feature = "simd")]
 mod simd;

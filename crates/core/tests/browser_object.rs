@@ -28,7 +28,8 @@ fn code(code: u16) -> CloseCode {
 }
 
 fn close(code: u16, reason: &str, was_clean: bool) -> Event<&'static str> {
-    Event::Close(CloseEvent { code, reason: reason.into(), was_clean })
+    let close = CloseEvent { code, reason: reason.into(), was_clean };
+    Event::Close { close, cause: None }
 }
 
 fn message(text: &str) -> Event<&'static str> {
@@ -129,7 +130,7 @@ fn w9_protocol_that_is_no_token_is_a_syntax_error() {
 #[test]
 fn w10_failure_to_connect_is_only_an_event() {
     let mut object = connecting();
-    object.closed(CloseStatus::Abnormal, "", false, Some("refused"));
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), true, Some("refused"));
     assert_eq!(object.ready_state(), ReadyState::Connecting);
     let expected = [Event::Error(Some("refused")), close(1006, "", false)];
     assert_eq!(events(&mut object), expected);
@@ -177,7 +178,7 @@ fn w18_close_while_connecting_fails() {
     assert_eq!(object.ready_state(), ReadyState::Closing);
     assert_eq!(commands(&mut object), [Command::Abort]);
     assert_eq!(events(&mut object), []);
-    object.closed(CloseStatus::Abnormal, "", false, None);
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), false, None);
     assert_eq!(events(&mut object), [Event::Error(None), close(1006, "", false)]);
 }
 
@@ -194,7 +195,7 @@ fn w19_no_open_after_close_while_connecting() {
             object.close().unwrap();
         }
         assert_eq!(events(&mut object), []);
-        object.closed(CloseStatus::Code(code(1000)), "", true, None);
+        object.closed(CloseEvent::new(CloseStatus::Code(code(1000)), "", true), false, None);
         assert_eq!(events(&mut object), [Event::Error(None), close(1006, "", false)]);
         assert_eq!(object.protocol(), "");
     }
@@ -235,7 +236,7 @@ fn w22_code_then_reason_are_judged_in_every_state() {
     let mut closing = open();
     closing.close().unwrap();
     let mut closed = open();
-    closed.closed(CloseStatus::NoStatus, "", true, None);
+    closed.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
     let _ = events(&mut closed);
     for mut object in [connecting(), open(), closing, closed] {
         let state = object.ready_state();
@@ -251,7 +252,7 @@ fn w23_close_when_closing_or_closed_does_nothing() {
     object.close().unwrap();
     object.close_with(3000, "again").unwrap();
     assert_eq!(commands(&mut object), [Command::Close(None)]);
-    object.closed(CloseStatus::NoStatus, "", true, None);
+    object.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
     assert_eq!(events(&mut object), [close(1005, "", true)]);
     object.close().unwrap();
     assert_eq!(commands(&mut object), []);
@@ -286,7 +287,7 @@ fn w28_send_when_closing_or_closed_only_grows_the_buffered_amount() {
     object.close().unwrap();
     object.send(Message::text("abc")).unwrap();
     assert_eq!(object.buffered_amount(), 3);
-    object.closed(CloseStatus::NoStatus, "", true, None);
+    object.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
     let _ = events(&mut object);
     object.send(Message::text("de")).unwrap();
     assert_eq!(object.buffered_amount(), 5);
@@ -313,7 +314,7 @@ fn w30_buffered_amount_falls_as_bytes_go_out_and_never_resets() {
     // What was never sent does not go out.
     object.transmitted(50);
     assert_eq!(object.buffered_amount(), 100);
-    object.closed(CloseStatus::Abnormal, "", false, Some("reset"));
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), true, Some("reset"));
     let _ = events(&mut object);
     assert_eq!(object.buffered_amount(), 100);
 }
@@ -330,7 +331,7 @@ fn w31_full_buffer_is_an_error_and_the_end() {
     object.send(Message::binary(vec![0; 1])).unwrap();
     assert_eq!(object.buffered_amount(), 11);
     assert_eq!(commands(&mut object).last(), Some(&Command::Abort));
-    object.closed(CloseStatus::Abnormal, "", false, None);
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), false, None);
     assert_eq!(events(&mut object), [Event::Error(None), close(1006, "", false)]);
 }
 
@@ -377,12 +378,20 @@ fn w35_peers_close_is_closing_without_an_event() {
 #[test]
 fn w36_closed_comes_before_its_events_and_once() {
     let mut object = open();
-    object.closed(CloseStatus::Abnormal, "", false, Some("reset"));
-    object.closed(CloseStatus::Abnormal, "", false, Some("again"));
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), true, Some("reset"));
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), true, Some("again"));
     assert_eq!(object.ready_state(), ReadyState::Open);
     assert_eq!(object.poll_event(), Some(Event::Error(Some("reset"))));
     assert_eq!(object.ready_state(), ReadyState::Closed);
     assert_eq!(events(&mut object), [close(1006, "", false)]);
+}
+
+#[test]
+fn w36_lost_connection_is_no_failure_and_its_cause_comes_with_close() {
+    let mut object = open();
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), false, Some("reset"));
+    let close = CloseEvent { code: 1006, reason: String::new(), was_clean: false };
+    assert_eq!(events(&mut object), [Event::Close { close, cause: Some("reset") }]);
 }
 
 #[test]
@@ -394,7 +403,7 @@ fn w38_code_and_reason_are_the_peers() {
     ] {
         let mut object = open();
         object.peer_closes();
-        object.closed(status, reason, was_clean, None);
+        object.closed(CloseEvent::new(status, reason, was_clean), false, None);
         assert_eq!(events(&mut object), [close(code, reason, was_clean)]);
     }
 }
@@ -405,7 +414,7 @@ fn w39_messages_before_the_close_are_delivered_before_it() {
     object.received(Message::text("a"));
     object.received(Message::text("b"));
     object.peer_closes();
-    object.closed(CloseStatus::Code(code(1000)), "", true, None);
+    object.closed(CloseEvent::new(CloseStatus::Code(code(1000)), "", true), false, None);
     assert_eq!(events(&mut object), [message("a"), message("b"), close(1000, "", true)]);
 }
 
@@ -471,8 +480,12 @@ impl Rules {
             Input::Opened => object.opened(None, NegotiatedExtensions::default()),
             Input::Received => object.received(Message::text("x")),
             Input::PeerCloses => object.peer_closes(),
-            Input::ClosedCleanly => object.closed(CloseStatus::NoStatus, "", true, None),
-            Input::Failed => object.closed(CloseStatus::Abnormal, "", false, Some("why")),
+            Input::ClosedCleanly => {
+                object.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
+            }
+            Input::Failed => {
+                object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), true, Some("why"));
+            }
             Input::Dispatch => {
                 if let Some(event) = object.poll_event() {
                     self.note(object.ready_state(), event);
@@ -492,7 +505,7 @@ impl Rules {
 
     fn note(&mut self, state: ReadyState, event: Event<&'static str>) {
         let last = self.events.last();
-        assert!(!matches!(last, Some(Event::Close(_))), "an event after close");
+        assert!(!matches!(last, Some(Event::Close { .. })), "an event after close");
         match event {
             Event::Open => {
                 assert!(last.is_none() && !self.closed_locally);
@@ -506,7 +519,7 @@ impl Rules {
                 assert!(!matches!(last, Some(Event::Error(_))));
                 assert_eq!(state, ReadyState::Closed);
             }
-            Event::Close(ref close) => {
+            Event::Close { ref close, .. } => {
                 assert_eq!(state, ReadyState::Closed);
                 let was_open = matches!(self.events.first(), Some(Event::Open));
                 let failed = matches!(last, Some(Event::Error(_)));

@@ -21,6 +21,7 @@ const CONFIG: Config = Config {
     keepalive: Some(Keepalive {
         interval: Duration::from_secs(20),
         timeout: Duration::from_secs(7),
+        ..Keepalive::DEFAULT
     }),
     ..Config::DEFAULT
 };
@@ -37,8 +38,9 @@ fn before(at: Timestamp) -> Timestamp {
     Timestamp::from_nanos(at.as_nanos() - 1)
 }
 
-fn ping_sent() -> Sent {
-    Sent::Frame(Heard::Ping(vec![]))
+/// The keepalive ping of this number.
+fn ping_sent(number: u16) -> Sent {
+    Sent::Frame(Heard::Ping(number.to_be_bytes().to_vec()))
 }
 
 /// Asserts that the one deadline is at `at`, and that nothing happens before it.
@@ -92,7 +94,7 @@ fn keepalive_pings_after_an_interval_of_silence() {
         connection.open(NegotiatedExtensions::default(), after(3));
         assert_waits_until(end, &mut connection, after(23));
         assert_eq!(connection.handle_timeout(after(23)), Ok(()));
-        assert_eq!(drained(end, &mut connection), [ping_sent()]);
+        assert_eq!(drained(end, &mut connection), [ping_sent(1)]);
         assert_eq!(connection.ready_state(), ReadyState::Open);
     }
 }
@@ -103,7 +105,7 @@ fn keepalive_fails_when_nothing_comes_after_the_ping() {
         let mut connection = opened(end, &CONFIG);
         // The ping goes out a little late, and the peer has its whole time from then on.
         assert_eq!(connection.handle_timeout(after(21)), Ok(()));
-        assert_eq!(drained(end, &mut connection), [ping_sent()]);
+        assert_eq!(drained(end, &mut connection), [ping_sent(1)]);
         assert_waits_until(end, &mut connection, after(28));
         assert_eq!(connection.handle_timeout(after(28)), Err(ProtocolError::PongTimeout));
         assert_eq!(connection.ready_state(), ReadyState::Closing);
@@ -126,12 +128,12 @@ fn keepalive_counts_any_byte_as_life() {
             let mut connection = opened(end, &CONFIG);
             let mut bytes = from_peer(end, bytes);
             connection.handle_timeout(after(20)).unwrap();
-            assert_eq!(drained(end, &mut connection), [ping_sent()]);
+            assert_eq!(drained(end, &mut connection), [ping_sent(1)]);
             connection.receive(&mut bytes, after(26)).unwrap();
             while connection.poll_transmit().is_some() {}
             assert_waits_until(end, &mut connection, after(46));
             assert_eq!(connection.handle_timeout(after(46)), Ok(()));
-            assert_eq!(drained(end, &mut connection), [ping_sent()]);
+            assert_eq!(drained(end, &mut connection), [ping_sent(2)]);
         }
     }
 }
@@ -150,14 +152,62 @@ fn keepalive_pings_again_after_each_answer() {
     for end in End::BOTH {
         let mut connection = opened(end, &CONFIG);
         let mut now = T0;
-        for _ in 0..5 {
+        for number in 1..=5 {
             now = now + Duration::from_secs(20);
             assert_waits_until(end, &mut connection, now);
             connection.handle_timeout(now).unwrap();
-            assert_eq!(drained(end, &mut connection), [ping_sent()]);
+            assert_eq!(drained(end, &mut connection), [ping_sent(number)]);
             now = now + Duration::from_secs(6);
             connection.receive(&mut from_peer(end, b"\x8a\x00"), now).unwrap();
         }
+    }
+}
+
+#[test]
+fn keepalive_measures_the_round_trip_by_the_pong_of_the_last_ping() {
+    for end in End::BOTH {
+        let mut connection = opened(end, &CONFIG);
+        assert_eq!(connection.round_trip_time(), None);
+        connection.handle_timeout(after(20)).unwrap();
+        assert_eq!(drained(end, &mut connection), [ping_sent(1)]);
+        // Life, but no answer: pongs that nobody asked for, and another payload.
+        for pong in [&b"\x8a\x00"[..], b"\x8a\x02\x00\x02", b"\x8a\x03\x00\x01\x00"] {
+            connection.receive(&mut from_peer(end, pong), after(21)).unwrap();
+            assert_eq!(connection.round_trip_time(), None);
+        }
+        let pong = b"\x8a\x02\x00\x01";
+        let came = after(20) + Duration::from_micros(1234);
+        connection.receive(&mut from_peer(end, pong), came).unwrap();
+        assert_eq!(connection.round_trip_time(), Some(Duration::from_micros(1234)));
+        // The same pong again says nothing.
+        connection.receive(&mut from_peer(end, pong), after(22)).unwrap();
+        assert_eq!(connection.round_trip_time(), Some(Duration::from_micros(1234)));
+        // The next ping's answer overtakes the figure; one within no time takes a microsecond.
+        connection.handle_timeout(after(42)).unwrap();
+        assert_eq!(drained(end, &mut connection), [ping_sent(2)]);
+        connection.receive(&mut from_peer(end, pong), after(42)).unwrap();
+        assert_eq!(connection.round_trip_time(), Some(Duration::from_micros(1234)));
+        connection.receive(&mut from_peer(end, b"\x8a\x02\x00\x02"), after(42)).unwrap();
+        assert_eq!(connection.round_trip_time(), Some(Duration::from_micros(1)));
+    }
+}
+
+#[test]
+fn keepalive_pings_at_every_interval_where_that_is_chosen() {
+    let keepalive = CONFIG.keepalive.map(|keepalive| Keepalive { always: true, ..keepalive });
+    for end in End::BOTH {
+        let mut connection = opened(end, &Config { keepalive, ..CONFIG });
+        for (number, seconds) in [(1, 20), (2, 40), (3, 60)] {
+            // Bytes come right before it, and after it.
+            connection.receive(&mut from_peer(end, b"\x81\x02Hi"), after(seconds - 1)).unwrap();
+            assert_waits_until(end, &mut connection, after(seconds));
+            connection.handle_timeout(after(seconds)).unwrap();
+            assert_eq!(drained(end, &mut connection), [ping_sent(number)]);
+            assert_eq!(connection.next_deadline(), Some(after(seconds + 7)));
+            connection.receive(&mut from_peer(end, b"\x81\x02Hi"), after(seconds + 1)).unwrap();
+        }
+        connection.handle_timeout(after(80)).unwrap();
+        assert_eq!(connection.handle_timeout(after(87)), Err(ProtocolError::PongTimeout));
     }
 }
 
@@ -252,7 +302,11 @@ fn deadline_past_the_end_of_time_never_comes() {
         let config = Config {
             opening_timeout: Duration::MAX,
             closing_timeout: Duration::MAX,
-            keepalive: Some(Keepalive { interval: Duration::MAX, timeout: Duration::MAX }),
+            keepalive: Some(Keepalive {
+                interval: Duration::MAX,
+                timeout: Duration::MAX,
+                always: false,
+            }),
             ..CONFIG
         };
         let mut connection = Connection::new(end.role(), &config, T0);

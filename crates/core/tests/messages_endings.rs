@@ -22,6 +22,7 @@ const CONFIG: Config = Config {
     keepalive: Some(Keepalive {
         interval: Duration::from_secs(20),
         timeout: Duration::from_secs(20),
+        ..Keepalive::DEFAULT
     }),
     closing_timeout: Duration::from_secs(5),
     write_stall_timeout: Duration::from_secs(30),

@@ -22,12 +22,13 @@ use support::{End, T0};
 const SCRIPT: Duration = Duration::from_secs(20);
 
 fn config() -> impl Strategy<Value = Config> {
-    let keepalive = option::of((1_u64..9000, 1_u64..9000));
+    let keepalive = option::of((1_u64..9000, 1_u64..9000, any::<bool>()));
     (keepalive, 1_u64..9000, 1_u64..9000, 1_usize..5000, any::<bool>()).prop_map(
         |(keepalive, closing, stall, high_water, automatic_pong)| Config {
-            keepalive: keepalive.map(|(interval, timeout)| Keepalive {
+            keepalive: keepalive.map(|(interval, timeout, always)| Keepalive {
                 interval: Duration::from_millis(interval),
                 timeout: Duration::from_millis(timeout),
+                always,
             }),
             closing_timeout: Duration::from_millis(closing),
             write_stall_timeout: Duration::from_millis(stall),

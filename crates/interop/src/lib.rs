@@ -1,4 +1,4 @@
-//! The README and the guide, whose examples compile and run as tests.
+//! The README, the guide and the recipes, whose examples compile and run as tests.
 #![forbid(unsafe_code)]
 
 #[cfg(doctest)]
@@ -8,3 +8,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide.md")]
 struct Guide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/recipes.md")]
+struct Recipes;

@@ -2,13 +2,19 @@
 //!
 //! They are what an application would write, with the adapters' defaults but for the size of
 //! messages (the suites send 16 MiB and a little) and for compression, which is on and spares no
-//! message.
+//! message. With `--commands` they do not echo, but do as they are told, for what an echo cannot
+//! show: see [`command`].
 #![forbid(unsafe_code)]
 
+mod command;
 mod options;
+mod std_obeying;
 mod std_peer;
+mod tls;
+mod tokio_obeying;
 mod tokio_peer;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -47,6 +53,11 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Make an authority, and a certificate for a server on this machine.
+    Certificates {
+        /// Where ca.pem, server.pem and server.key go.
+        directory: PathBuf,
+    },
     /// Run every case of an Autobahn fuzzing server, echoing what it sends.
     AutobahnClient {
         /// Which adapter connects.
@@ -72,15 +83,16 @@ enum Adapter {
 fn main() -> ExitCode {
     use Adapter::{Std, Tokio};
     let result = match Cli::parse().command {
-        Command::EchoServer { adapter: Tokio, addr, options } => tokio_peer::serve(&addr, options),
-        Command::EchoServer { adapter: Std, addr, options } => std_peer::serve(&addr, options),
-        Command::EchoClient { adapter: Tokio, url, options } => tokio_peer::connect(&url, options),
-        Command::EchoClient { adapter: Std, url, options } => std_peer::connect(&url, options),
+        Command::Certificates { directory } => tls::make_certificates(&directory),
+        Command::EchoServer { adapter: Tokio, addr, options } => tokio_peer::serve(&addr, &options),
+        Command::EchoServer { adapter: Std, addr, options } => std_peer::serve(&addr, &options),
+        Command::EchoClient { adapter: Tokio, url, options } => tokio_peer::connect(&url, &options),
+        Command::EchoClient { adapter: Std, url, options } => std_peer::connect(&url, &options),
         Command::AutobahnClient { adapter: Tokio, url, agent, options } => {
-            tokio_peer::run_cases(&url, &agent, options)
+            tokio_peer::run_cases(&url, &agent, &options)
         }
         Command::AutobahnClient { adapter: Std, url, agent, options } => {
-            std_peer::run_cases(&url, &agent, options)
+            std_peer::run_cases(&url, &agent, &options)
         }
     };
     match result {

@@ -3,35 +3,45 @@
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use duologue_std::tls::{self, ServerStream, ServerTls};
 use duologue_std::{
-    Accept, ClientOptions, Error, Message, SendError, ServerOptions, WebSocket, accept_with,
+    ClientOptions, Error, Message, SendError, ServerOptions, Transport, WebSocket, accept_with,
     connect_with,
 };
 
 use crate::options::Options;
+use crate::std_obeying::obey;
 use crate::{Suite, judge_case, parse_count};
 
-pub(crate) fn serve(addr: &str, options: Options) -> Result<(), Error> {
+pub(crate) fn serve(addr: &str, options: &Options) -> Result<(), Error> {
+    let tls = options.tls.server()?;
     let listener = TcpListener::bind(addr)?;
     println!("listening on {}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept()?;
+        let (options, tls) = (options.clone(), tls.clone());
         // A case's error is in the suite's report.
-        thread::spawn(move || serve_one(stream, options));
+        thread::spawn(move || serve_one(stream, tls.as_ref(), &options));
     }
 }
 
-fn serve_one(stream: TcpStream, options: Options) -> Result<(), Error> {
+fn serve_one(stream: TcpStream, tls: Option<&ServerTls>, options: &Options) -> Result<(), Error> {
     let server = ServerOptions::new().with_config(options.config());
-    echo(accept_with(stream, &server, |_| Accept::new().into())?, options)
+    let stream = match tls {
+        None => ServerStream::from(stream),
+        Some(tls) => tls::accept(stream, tls, &server)?,
+    };
+    echo(accept_with(stream, &server, |request| options.decide(request))?, options)
 }
 
-pub(crate) fn connect(url: &str, options: Options) -> Result<(), Error> {
-    let client = ClientOptions::new(url)?.with_config(options.config());
-    echo(connect_with(&client)?, options)
+pub(crate) fn connect(url: &str, options: &Options) -> Result<(), Error> {
+    echo(connect_with(&options.client(url)?)?, options)
 }
 
-fn echo(mut websocket: WebSocket<TcpStream>, options: Options) -> Result<(), Error> {
+fn echo<S: Transport>(mut websocket: WebSocket<S>, options: &Options) -> Result<(), Error> {
+    if options.commands() {
+        return obey(websocket);
+    }
     while let Some(message) = websocket.read()? {
         match options.fragment_length() {
             None => websocket.feed(message)?,
@@ -42,8 +52,8 @@ fn echo(mut websocket: WebSocket<TcpStream>, options: Options) -> Result<(), Err
 }
 
 /// Sends a message in fragments, with a ping behind each.
-fn send_in_fragments(
-    websocket: &mut WebSocket<TcpStream>,
+fn send_in_fragments<S: Transport>(
+    websocket: &mut WebSocket<S>,
     message: &Message,
     length: usize,
 ) -> Result<(), Error> {
@@ -56,16 +66,17 @@ fn send_in_fragments(
     writer.finish()
 }
 
-pub(crate) fn run_cases(url: &str, agent: &str, options: Options) -> Result<(), Error> {
+pub(crate) fn run_cases(url: &str, agent: &str, options: &Options) -> Result<(), Error> {
     let suite = Suite { url, agent };
-    let mut websocket = connect_with(&ClientOptions::new(&suite.case_count())?)?;
+    let mut websocket =
+        connect_with(&options.tls.client(ClientOptions::new(&suite.case_count())?)?)?;
     let count = websocket.read()?;
     let count = parse_count(count.as_ref().and_then(|count| count.as_text()))?;
     while websocket.read()?.is_some() {}
     for number in 1..=count {
         judge_case(number, connect(&suite.case(number), options))?;
     }
-    let mut websocket = connect_with(&ClientOptions::new(&suite.report())?)?;
+    let mut websocket = connect_with(&options.tls.client(ClientOptions::new(&suite.report())?)?)?;
     while websocket.read()?.is_some() {}
     Ok(())
 }

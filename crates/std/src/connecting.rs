@@ -8,40 +8,86 @@ use duologue_adapter::{ClientOptions, Clock, Config, Error, OsKeys, RefusalBody,
 
 use crate::driver::would_block;
 use crate::outgoing::Outgoing;
+use crate::stream::{ClientStream, Stream};
 use crate::transport::Transport;
 use crate::websocket::WebSocket;
 use crate::wire::{Progress, Wire};
 
-/// Connects to a `ws://` URL, with the default options.
+/// Connects to a `ws://` or `wss://` URL, with the default options.
 ///
 /// # Errors
 ///
 /// As [`connect_with`].
-pub fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
+pub fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
     connect_with(&ClientOptions::new(url)?)
 }
 
-/// Connects over TCP. [`Config::opening_timeout`] bounds TCP and the handshake together; only the
-/// look-up of the name takes what time the operating system gives it.
+/// Connects over TCP, with TLS if the URL is a `wss://` one. [`Config::opening_timeout`] bounds
+/// TCP, TLS and the opening handshake together; only the look-up of the name takes what time the
+/// operating system gives it.
 ///
 /// # Errors
 ///
-/// [`Error::TlsUnavailable`] for a `wss://` URL: make the TLS connection first, and use [`client`];
-/// [`Error::InvalidRequest`]; [`Error::Io`]; [`Error::OpeningTimeout`]; [`Error::Opening`] if the
-/// server does not answer with a valid 101, which holds its response, with up to 4 KiB of the body
-/// as far as they come in time.
-pub fn connect_with(options: &ClientOptions) -> Result<WebSocket<TcpStream>, Error> {
+/// [`Error::Tls`]; [`Error::TlsUnavailable`] for a `wss://` URL without the feature `rustls`: make
+/// the TLS connection first, and use [`client`]; [`Error::InvalidRequest`]; [`Error::Io`];
+/// [`Error::OpeningTimeout`]; [`Error::Opening`] if the server does not answer with a valid 101,
+/// which holds its response, with up to 4 KiB of the body as far as they come in time.
+pub fn connect_with(options: &ClientOptions) -> Result<WebSocket<ClientStream>, Error> {
+    let opening = options.opening()?;
+    let clock = Clock::new();
+    let (stream, deadline) = connect_stream_by(options, clock)?;
+    Connecting::begin(stream, options, opening, clock, deadline).advance()?.ok_or_else(would_block)
+}
+
+/// A stream to the server of `options`, within its opening timeout.
+pub(crate) fn connect_stream(options: &ClientOptions) -> Result<ClientStream, Error> {
+    connect_stream_by(options, Clock::new()).map(|(stream, _)| stream)
+}
+
+/// As [`connect_stream`], with the end of the opening timeout, which begins when the name is
+/// looked up.
+fn connect_stream_by(
+    options: &ClientOptions,
+    clock: Clock,
+) -> Result<(ClientStream, Timestamp), Error> {
     let address = options.address();
-    if address.secure {
+    if address.secure && !cfg!(feature = "rustls") {
         return Err(Error::TlsUnavailable);
     }
-    let opening = options.opening()?;
     let addresses: Vec<SocketAddr> =
         (address.host.as_str(), address.port).to_socket_addrs()?.collect();
-    let clock = Clock::new();
     let deadline = clock.now() + options.config().opening_timeout;
-    let stream = connect_tcp(&addresses, clock, deadline)?;
-    Connecting::begin(stream, options, opening, clock, deadline).advance()?.ok_or_else(would_block)
+    let tcp = connect_tcp(&addresses, clock, deadline)?;
+    // That it cannot be set is no reason not to connect.
+    let _ = tcp.set_nodelay(options.tcp_nodelay());
+    Ok((ClientStream { inner: secured(tcp, options, clock, deadline)? }, deadline))
+}
+
+/// With TLS, if that is asked for.
+#[cfg(feature = "rustls")]
+fn secured(
+    tcp: TcpStream,
+    options: &ClientOptions,
+    clock: Clock,
+    deadline: Timestamp,
+) -> Result<Stream, Error> {
+    if options.address().secure {
+        crate::tls::connect(tcp, options, clock, deadline)
+    } else {
+        Ok(Stream::Tcp(tcp))
+    }
+}
+
+/// Without the feature there is no TLS.
+#[cfg(not(feature = "rustls"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
+fn secured(
+    tcp: TcpStream,
+    _options: &ClientOptions,
+    _clock: Clock,
+    _deadline: Timestamp,
+) -> Result<Stream, Error> {
+    Ok(Stream::Tcp(tcp))
 }
 
 /// Tries the addresses in turn; each may take its share of the time that is left.

@@ -31,6 +31,8 @@ pub(crate) struct Driver<S> {
     pub(crate) write_broken: bool,
     /// Bytes were written that the transport may hold back.
     flush_due: bool,
+    /// The transport has not flushed for a while, and the stall deadline runs.
+    flush_blocked: bool,
     shutdown_due: bool,
     /// The transport is closed.
     ended: bool,
@@ -50,6 +52,7 @@ impl<S: Transport> Driver<S> {
             write_broken: false,
             // The last bytes of the handshake, perhaps.
             flush_due: true,
+            flush_blocked: false,
             shutdown_due: false,
             ended: false,
         }
@@ -192,9 +195,28 @@ impl<S: Transport> Driver<S> {
     /// Flushes and ends the sending direction, if that is due.
     fn finish_writing(&mut self) -> Result<(), Error> {
         if self.flush_due && !self.write_broken {
-            match self.wire.flush() {
-                Ok(Progress::Bytes(_)) => self.flush_due = false,
-                Ok(Progress::TimedOut | Progress::WouldBlock) => return Err(would_block()),
+            let patience = self.patience();
+            let started = self.wire.clock.now();
+            match self.wire.flush(patience) {
+                Ok(Progress::Bytes(_)) => {
+                    self.flush_due = false;
+                    if std::mem::take(&mut self.flush_blocked) {
+                        // Of an empty queue this takes nothing; it ends the stall.
+                        self.endpoint.wrote(1);
+                    }
+                }
+                Ok(Progress::TimedOut) => {
+                    self.flush_held_up(started);
+                    let now = self.wire.clock.now().max(started + patience);
+                    return self.endpoint.handle_timeout(now).map_err(|error| {
+                        self.failures.protocol(error);
+                        Error::Protocol(error)
+                    });
+                }
+                Ok(Progress::WouldBlock) => {
+                    self.flush_held_up(started);
+                    return Err(would_block());
+                }
                 Err(error) => return Err(self.write_failed(error)),
             }
         }
@@ -207,12 +229,21 @@ impl<S: Transport> Driver<S> {
         Ok(())
     }
 
+    /// The transport does not flush. While closing, the closing deadline runs; before it, the one
+    /// for a peer that takes nothing.
+    fn flush_held_up(&mut self, since: Timestamp) {
+        if self.endpoint.ready_state() != ReadyState::Closing {
+            self.endpoint.write_blocked(since);
+            self.flush_blocked = true;
+        }
+    }
+
     /// Nothing can be written any more.
     #[cold]
     fn write_failed(&mut self, error: io::Error) -> Error {
         self.write_broken = true;
         self.endpoint.wrote(self.endpoint.buffered_amount());
-        Error::Io(error)
+        Error::from(error)
     }
 
     /// Does what is due at `now`; whether anything was.
@@ -267,6 +298,12 @@ impl<S: Transport> Driver<S> {
     /// Begins the closing handshake.
     pub(crate) fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.endpoint.close(code, reason, self.wire.clock.now())?;
+        self.push()
+    }
+
+    /// Begins the closing handshake with an empty Close frame.
+    pub(crate) fn start_close_without_code(&mut self) -> Result<(), Error> {
+        self.endpoint.close_without_code(self.wire.clock.now());
         self.push()
     }
 

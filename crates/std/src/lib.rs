@@ -37,6 +37,10 @@
 //! - At the end, [`close`](WebSocket::close), or go on reading after
 //!   [`start_close`](WebSocket::start_close).
 //!
+//! Two clients need no such care, for threads of their own keep them going:
+//! [`BrowserSocket`](browser::BrowserSocket), the object that a page knows, and
+//! [`ReconnectingSocket`](reconnect::ReconnectingSocket), which connects again.
+//!
 //! A peer that breaks the protocol is sent a Close frame that says so, and has the time to read it,
 //! before a method that reads returns the error. Nothing has to be done for that; only on a
 //! non-blocking transport that method has to be called again until it returns.
@@ -59,14 +63,23 @@
 //! without the peer taking any of it. Those on the handshake's head stand in [`HeadLimits`]: 16
 //! KiB, 100 fields, 8 KiB a line. Timeouts need a [`Transport`] that supports them, as sockets do;
 //! [`WebSocket`] sets the socket's own timeouts.
+//!
+//! # Features
+//!
+//! - `rustls`: `wss://` URLs, and the module `tls` for servers. Off by default; without it, make
+//!   the TLS connection yourself and hand it to [`client`] or [`accept`] as a [`Transport`].
 #![forbid(unsafe_code)]
 
 mod accepting;
+mod clients;
 mod connecting;
 mod driver;
 mod message_writer;
 mod outgoing;
 mod split;
+mod stream;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod transport;
 mod websocket;
 mod wire;
@@ -75,8 +88,27 @@ pub use accepting::{Accepting, accept, accept_with};
 pub use connecting::{Connecting, client, connect, connect_with};
 pub use message_writer::MessageWriter;
 pub use split::{ReadHalf, WriteHalf};
+pub use stream::ClientStream;
 pub use transport::{Plain, Transport, TryClone};
 pub use websocket::WebSocket;
+
+/// The browser's `WebSocket` object: CONNECTING at once, calls that never wait, events.
+pub mod browser {
+    pub use duologue_adapter::browser::{BinaryType, DomException, ExceptionName};
+    pub use duologue_adapter::machine::{BrowserEvent, BrowserHandle, BrowserOptions};
+
+    pub use crate::clients::BrowserSocket;
+}
+
+/// A client that connects again when its connection is lost.
+pub mod reconnect {
+    pub use duologue_adapter::machine::{Ending, ReconnectOptions, ReconnectingHandle};
+    pub use duologue_adapter::reconnect::{
+        CloseEvent, ReconnectPolicy, Unsent, UnsentReason, WhileDown,
+    };
+
+    pub use crate::clients::{ReconnectEvent, ReconnectingSocket};
+}
 
 /// Compression, and what can be chosen about it.
 pub use duologue_adapter::deflate;
@@ -88,5 +120,5 @@ pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailu
 pub use duologue_adapter::{
     Address, ChunkRef, ClientOptions, CloseCode, CloseOutcome, CloseStatus, Config, ControlPayload,
     Error, Event, Initiator, Keepalive, Message, MessageRef, MessageType, OsKeys, Prepared,
-    ProtocolError, ReadyState, Role, SendError, ServerOptions, UrlError, Utf8Bytes,
+    ProtocolError, ReadyState, Role, SendError, ServerOptions, TlsError, UrlError, Utf8Bytes,
 };

@@ -38,7 +38,7 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
     }
 
     /// Queues a fragment, and writes out once [`Config::write_high_water`] is passed. A text may be
-    /// cut inside a character.
+    /// cut inside a character. An empty piece sends nothing.
     ///
     /// [`Config::write_high_water`]: crate::Config::write_high_water
     ///
@@ -47,6 +47,9 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
     /// As [`WebSocket::send`](crate::WebSocket::send), and [`Error::Send`] if the text so far is
     /// not UTF-8; the fragment is not queued then.
     pub fn write(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if payload.is_empty() {
+            return Ok(());
+        }
         let (begins, uncompressed) = (&mut self.begins, self.uncompressed);
         self.driver.send(false, |endpoint| match begins {
             Some(message_type) => {

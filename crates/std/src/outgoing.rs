@@ -35,7 +35,7 @@ impl Outgoing {
         }
         let rest = self.bytes.get(self.written..).unwrap_or_default();
         let progress = if rest.is_empty() {
-            let progress = wire.flush()?;
+            let progress = wire.flush(patience)?;
             self.flushed = matches!(progress, Progress::Bytes(_));
             progress
         } else {

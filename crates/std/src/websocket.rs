@@ -1,6 +1,7 @@
 //! A connection.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use duologue_adapter::handshake::NegotiatedExtensions;
@@ -307,10 +308,27 @@ impl<S: Transport> WebSocket<S> {
         self.driver.start_close(code, reason)
     }
 
+    /// As [`start_close`](Self::start_close), with an empty Close frame, which the peer reports as
+    /// 1005.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn start_close_without_code(&mut self) -> Result<(), Error> {
+        self.driver.start_close_without_code()
+    }
+
     /// The extensions agreed on.
     #[must_use]
     pub fn extensions(&self) -> NegotiatedExtensions {
         self.driver.endpoint.extensions()
+    }
+
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. Pings are
+    /// sent as [`Config::keepalive`](crate::Config::keepalive) says.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.driver.endpoint.round_trip_time()
     }
 
     /// The state, as the browser's `readyState` gives it.

@@ -113,18 +113,24 @@ impl<S: Transport> Wire<S> {
         self.judge(result, started, patience.flatten())
     }
 
-    /// Flushes what the transport itself may hold back.
-    pub(crate) fn flush(&mut self) -> io::Result<Progress> {
+    /// Flushes what the transport itself may hold back, as one with TLS does, waiting no longer
+    /// than `patience`.
+    pub(crate) fn flush(&mut self, patience: Duration) -> io::Result<Progress> {
         let started = self.clock.now();
-        let result = uninterrupted(|| self.stream.flush());
-        self.judge(result.map(|()| 0), started, None)
+        let stream = &mut self.stream;
+        let patience = stream.supports_timeouts().then(|| {
+            self.write_timeout.settle(Some(patience), |timeout| stream.set_write_timeout(timeout))
+        });
+        let result = uninterrupted(|| stream.flush());
+        self.judge(result.map(|()| 0), started, patience.flatten())
     }
 
     /// Ends the sending direction. That a peer is already gone is no failure.
     pub(crate) fn shutdown_write(&mut self) -> Progress {
         let started = self.clock.now();
         let result = uninterrupted(|| self.stream.shutdown_write());
-        self.judge(result.map(|()| 0), started, None).unwrap_or(Progress::Bytes(0))
+        let patience = self.write_timeout.0.flatten();
+        self.judge(result.map(|()| 0), started, patience).unwrap_or(Progress::Bytes(0))
     }
 
     /// Tells a time that is up from a non-blocking transport: both may say `WouldBlock`.

@@ -131,7 +131,9 @@ fn a_fed_message_does_not_keep_keepalive_back() {
     assert_eq!(reader.read().unwrap(), Some(Message::text("one")));
     writer.feed_text("fed").unwrap();
     let reading = thread::spawn(move || reader.read());
-    takes_about(Duration::from_millis(100), || expect_bytes(&mut raw, b"\x81\x03fed\x89\x00"));
+    takes_about(Duration::from_millis(100), || {
+        expect_bytes(&mut raw, b"\x81\x03fed\x89\x02\x00\x01");
+    });
     // What is fed while the pong is waited for does not put off its deadline.
     writer.feed_text("more").unwrap();
     let said = read_to_end(&mut raw);
@@ -253,7 +255,9 @@ fn keepalive_is_kept_by_the_read_half() {
     let (server, mut raw) = server_and_raw_client(short_keepalive());
     let (mut reader, _writer) = server.split().unwrap();
     let reading = thread::spawn(move || reader.read());
-    takes_about(Duration::from_millis(200), || expect_bytes(&mut raw, b"\x89\x00\x88\x13\x03\xF3"));
+    takes_about(Duration::from_millis(200), || {
+        expect_bytes(&mut raw, b"\x89\x02\x00\x01\x88\x13\x03\xF3");
+    });
     drop(raw);
     let result = reading.join().unwrap();
     assert!(matches!(result, Err(Error::Protocol(ProtocolError::PongTimeout))));

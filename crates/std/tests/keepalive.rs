@@ -21,20 +21,25 @@ use support::{
 #[test]
 fn a_silent_peer_is_pinged_and_its_pong_keeps_the_connection() {
     let (mut server, mut raw) = server_and_raw_client(short_keepalive());
-    let reader = thread::spawn(move || server.read());
-    for _ in 0..3 {
-        takes_about(Duration::from_millis(100), || expect_bytes(&mut raw, b"\x89\x00"));
-        raw.write_all(&masked(0x8A, b"")).unwrap();
+    let reader = thread::spawn(move || (server.read(), server.round_trip_time()));
+    for number in 1..=3 {
+        let ping = [0x89, 2, 0, number];
+        takes_about(Duration::from_millis(100), || expect_bytes(&mut raw, &ping));
+        raw.write_all(&masked(0x8A, &[0, number])).unwrap();
     }
     raw.write_all(&masked(0x81, b"alive")).unwrap();
-    assert_eq!(reader.join().unwrap().unwrap(), Some(Message::text("alive")));
+    let (message, round_trip) = reader.join().unwrap();
+    assert_eq!(message.unwrap(), Some(Message::text("alive")));
+    assert!(round_trip.unwrap() < Duration::from_millis(100));
 }
 
 #[test]
 fn a_peer_that_does_not_answer_fails_the_connection_with_1011() {
     let (mut server, mut raw) = server_and_raw_client(short_keepalive());
     let reader = thread::spawn(move || server.read());
-    takes_about(Duration::from_millis(200), || expect_bytes(&mut raw, b"\x89\x00\x88\x13\x03\xF3"));
+    takes_about(Duration::from_millis(200), || {
+        expect_bytes(&mut raw, b"\x89\x02\x00\x01\x88\x13\x03\xF3");
+    });
     drop(raw);
     let error = reader.join().unwrap().unwrap_err();
     assert!(matches!(error, Error::Protocol(ProtocolError::PongTimeout)), "{error}");
@@ -65,7 +70,7 @@ fn a_busy_application_does_not_fail_its_peer() {
     raw.write_all(&masked(0x81, b"one")).unwrap();
     assert_eq!(server.read().unwrap(), Some(Message::text("one")));
     let peer = thread::spawn(move || {
-        expect_bytes(&mut raw, b"\x89\x00");
+        expect_bytes(&mut raw, b"\x89\x02\x00\x01");
         raw.write_all(&masked(0x8A, b"")).unwrap();
         thread::sleep(Duration::from_millis(350));
         raw.write_all(&masked(0x81, b"two")).unwrap();

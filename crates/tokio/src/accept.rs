@@ -100,7 +100,7 @@ where
         match timeout_at(deadline, stream.read_buf(opening.read_room())).await {
             Ok(Ok(0)) => return Err(Error::ConnectionLost),
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(Error::Io(error)),
+            Ok(Err(error)) => return Err(Error::from(error)),
             Err(_) => {
                 let refused = opening.refuse(HandshakeError::TimedOut);
                 return Err(refuse(stream, refused, options.config().closing_timeout).await);
@@ -212,10 +212,10 @@ where
                 Ok(count) => drained = drained.saturating_add(count),
             }
         }
-        Ok(())
+        Ok::<_, std::io::Error>(())
     };
     match timeout(patience, say).await {
-        Ok(Err(error)) => Error::Io(error),
+        Ok(Err(error)) => Error::from(error),
         Ok(Ok(())) | Err(_) => Error::Handshake(refused.error),
     }
 }

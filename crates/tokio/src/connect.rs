@@ -11,20 +11,22 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::nodelay::set_nodelay;
+use crate::stream::{ClientStream, Stream};
 use crate::timer;
 use crate::websocket::WebSocket;
 
-/// Connects to a `ws://` URL with the default options.
+/// Connects to a `ws://` or `wss://` URL with the default options.
 ///
 /// # Errors
 ///
 /// As [`connect_with`].
-pub async fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
+pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
     connect_with(&ClientOptions::new(url)?).await
 }
 
-/// Connects to the server of `options`, all within its opening timeout. Of several addresses of the
-/// server, each gets its share of what is left of that time.
+/// Connects to the server of `options`, with TLS if its URL is a `wss://` one, all within its
+/// opening timeout. Of several addresses of the server, each gets its share of what is left of that
+/// time.
 ///
 /// Dropped before its end, it connects to nothing.
 ///
@@ -32,26 +34,45 @@ pub async fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
 ///
 /// [`Error::Io`] if there is no connection to be had; [`Error::Opening`] if the server does not
 /// become a WebSocket, with its response and up to 4 KiB of the body as far as they come in time;
-/// [`Error::OpeningTimeout`]; [`Error::InvalidRequest`]; [`Error::TlsUnavailable`] for `wss://`:
-/// make the TLS connection yourself and use [`client`].
-pub async fn connect_with(options: &ClientOptions) -> Result<WebSocket<TcpStream>, Error> {
-    let address = options.address();
-    if address.secure {
-        return Err(Error::TlsUnavailable);
-    }
+/// [`Error::OpeningTimeout`]; [`Error::InvalidRequest`]; [`Error::Tls`]; [`Error::TlsUnavailable`]
+/// for `wss://` without the feature `rustls`: make the TLS connection yourself and use [`client`].
+pub async fn connect_with(options: &ClientOptions) -> Result<WebSocket<ClientStream>, Error> {
     let opening = options.opening()?;
     let deadline = deadline(options);
-    let connect = async {
-        let addresses = lookup_host((address.host.as_str(), address.port)).await?;
-        connect_tcp(&addresses.collect::<Vec<_>>(), deadline).await
-    };
     // What this needs is given back before the connection begins, and so takes up no room in the
     // task that goes on with it.
     Box::pin(async {
-        let stream = timeout_at(deadline, connect).await.unwrap_or(Err(Error::OpeningTimeout))?;
+        let stream = connect_stream_until(options, deadline).await?;
         open(stream, options, opening, deadline).await
     })
     .await
+}
+
+/// A stream to the server of `options`, within its opening timeout.
+pub(crate) async fn connect_stream(options: &ClientOptions) -> Result<ClientStream, Error> {
+    connect_stream_until(options, deadline(options)).await
+}
+
+async fn connect_stream_until(
+    options: &ClientOptions,
+    deadline: Instant,
+) -> Result<ClientStream, Error> {
+    let address = options.address();
+    if address.secure && !cfg!(feature = "rustls") {
+        return Err(Error::TlsUnavailable);
+    }
+    let connect = async {
+        let addresses = lookup_host((address.host.as_str(), address.port)).await?;
+        let stream = connect_tcp(&addresses.collect::<Vec<_>>(), deadline).await?;
+        set_nodelay(&stream, options.tcp_nodelay());
+        #[cfg(feature = "rustls")]
+        if address.secure {
+            return crate::tls::connect(stream, options).await;
+        }
+        Ok(Stream::Tcp(stream))
+    };
+    let inner = timeout_at(deadline, connect).await.unwrap_or(Err(Error::OpeningTimeout))?;
+    Ok(ClientStream { inner })
 }
 
 /// The opening handshake over a stream that is already connected, such as one with TLS, all within

@@ -465,6 +465,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(())
     }
 
+    /// Begins the closing handshake with an empty Close frame.
+    pub(crate) fn start_close_without_code(&mut self) {
+        self.endpoint.close_without_code(now());
+        self.wakers.wake_other(Side::Write);
+    }
+
     /// Drives the connection to its end, dropping what still comes. That the peer did not answer
     /// our Close frame is no error to who asked for the end.
     pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -42,14 +42,23 @@
 //! - An idle connection holds no buffer; reads go to one of the thread's.
 //!
 //! Limits, deadlines and their defaults stand at [`Config`]; so does compression, which is off.
+//!
+//! # Features
+//!
+//! - `rustls`: `wss://` URLs, and the module `tls` for servers. Off by default; without it, make
+//!   the TLS connection yourself and hand it to [`client`] or [`accept`].
 #![forbid(unsafe_code)]
 
 mod accept;
+mod clients;
 mod connect;
 mod driver;
 mod nodelay;
 mod split;
+mod stream;
 mod timer;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod wakers;
 mod websocket;
 mod writer;
@@ -66,8 +75,28 @@ pub use duologue_adapter::opening::{Accept, Decision, HttpResponse, OpeningFailu
 pub use duologue_adapter::{
     Address, ChunkRef, ClientOptions, CloseCode, CloseOutcome, CloseStatus, Config, ControlPayload,
     Error, Event, Initiator, Keepalive, Message, MessageRef, MessageType, OsKeys, Prepared,
-    ProtocolError, ReadyState, Role, SendError, ServerOptions, UrlError, Utf8Bytes,
+    ProtocolError, ReadyState, Role, SendError, ServerOptions, TlsError, UrlError, Utf8Bytes,
 };
+
+/// The browser's `WebSocket` object: CONNECTING at once, calls that never wait, events.
+pub mod browser {
+    pub use duologue_adapter::browser::{BinaryType, DomException, ExceptionName};
+    pub use duologue_adapter::machine::{BrowserEvent, BrowserHandle, BrowserOptions};
+
+    pub use crate::clients::BrowserSocket;
+}
+
+/// A client that connects again when its connection is lost.
+pub mod reconnect {
+    pub use duologue_adapter::machine::{Ending, ReconnectOptions, ReconnectingHandle};
+    pub use duologue_adapter::reconnect::{
+        CloseEvent, ReconnectPolicy, Unsent, UnsentReason, WhileDown,
+    };
+
+    pub use crate::clients::{ReconnectEvent, ReconnectingSocket};
+}
+
 pub use split::{ReadHalf, WriteHalf};
+pub use stream::ClientStream;
 pub use websocket::WebSocket;
 pub use writer::MessageWriter;

@@ -6,6 +6,7 @@ use std::string::String;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use duologue_adapter::{Error, Event};
 use duologue_core::handshake::NegotiatedExtensions;
@@ -87,6 +88,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<String> {
         self.shared.lock().subprotocol.as_deref().map(String::from)
+    }
+
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. Pings are
+    /// sent as [`Config::keepalive`](crate::Config::keepalive) says.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.shared.lock().endpoint.round_trip_time()
     }
 
     /// The state, as the browser's `readyState` gives it.
@@ -288,6 +296,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.shared.lock().start_close(code, reason)?;
         self.flush().await
+    }
+
+    /// As [`close`](Self::close), with an empty Close frame, which the peer reports as 1005.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub async fn close_without_code(&mut self) -> Result<(), Error> {
+        self.shared.lock().start_close_without_code();
+        self.flush().await
+    }
+
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. Pings are
+    /// sent as [`Config::keepalive`](crate::Config::keepalive) says.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.shared.lock().endpoint.round_trip_time()
     }
 
     /// The state, as the browser's `readyState` gives it.

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::string::String;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use duologue_adapter::{Error, Event, Role};
@@ -284,6 +285,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.driver.start_close(code, reason)
     }
 
+    /// As [`start_close`](Self::start_close), with an empty Close frame, which the peer reports as
+    /// 1005.
+    pub fn start_close_without_code(&mut self) {
+        self.driver.start_close_without_code();
+    }
+
     /// Closes: sends a Close frame and waits until the peer has answered and TCP has ended, within
     /// the closing timeout. Cancel-safe; called again, it goes on.
     ///
@@ -304,6 +311,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     #[must_use]
     pub fn extensions(&self) -> NegotiatedExtensions {
         self.driver.endpoint.extensions()
+    }
+
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. Pings are
+    /// sent as [`Config::keepalive`](crate::Config::keepalive) says.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.driver.endpoint.round_trip_time()
     }
 
     /// The state, as the browser's `readyState` gives it.
@@ -330,8 +344,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.driver.endpoint.close_outcome()
     }
 
-    /// Bytes of memory that the buffers of the connection take up; when it is idle none, but for what
-    /// compression with context takeover keeps.
+    /// Bytes of memory that the buffers of the connection take up; when it is idle none, but for
+    /// what compression with context takeover keeps.
     #[must_use]
     pub fn buffer_capacity(&self) -> usize {
         self.driver.endpoint.buffer_capacity()

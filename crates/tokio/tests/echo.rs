@@ -50,7 +50,7 @@ async fn echo_over_loopback_client_gets_every_message_back() {
         echo(accept(stream).await?).await
     });
     let mut websocket = connect(&url).await.unwrap();
-    assert!(websocket.get_ref().nodelay().unwrap());
+    assert!(websocket.get_ref().tcp().nodelay().unwrap());
     for message in samples() {
         websocket.send(message.clone()).await.unwrap();
         assert!(websocket.next().await.unwrap().unwrap() == message);

@@ -23,6 +23,7 @@ const CONFIG: Config = Config {
     keepalive: Some(Keepalive {
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(3),
+        ..Keepalive::DEFAULT
     }),
     ..Config::DEFAULT
 };
@@ -41,18 +42,18 @@ async fn ping_goes_out_after_the_interval_and_a_pong_keeps_the_connection_alive(
         (server, message)
     });
     let mut begun = Instant::now();
-    for _ in 0..20 {
-        // 89 00: an empty ping.
-        assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, b"")));
+    for number in 1..=20 {
+        assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, &[0, number])));
         assert_about(begun.elapsed(), 10_000);
         sleep(Duration::from_millis(2500)).await;
         begun = Instant::now();
-        write(&mut raw, &masked(0x8a, b"")).await;
+        write(&mut raw, &masked(0x8a, &[0, number])).await;
     }
     write(&mut raw, &masked(0x81, b"alive")).await;
     let (server, message) = server.await.unwrap();
     assert_eq!(message.unwrap().unwrap(), Message::text("alive"));
     assert_eq!(server.ready_state(), ReadyState::Open);
+    assert_about(server.round_trip_time().unwrap(), 2500);
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,8 +74,8 @@ async fn any_byte_counts_as_life_and_no_ping_is_sent() {
 async fn any_byte_after_the_ping_takes_the_place_of_the_pong() {
     let (mut server, mut raw) = server_and_raw(4096, &CONFIG);
     let server = tokio::spawn(async move { server.next().await });
-    for byte in masked(0x81, b"slow") {
-        assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, b"")));
+    for (byte, number) in masked(0x81, b"slow").into_iter().zip(1..) {
+        assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, &[0, number])));
         sleep(Duration::from_millis(2900)).await;
         write(&mut raw, &[byte]).await;
     }
@@ -91,7 +92,7 @@ async fn pong_that_does_not_come_ends_with_pong_timeout() {
     assert!(matches!(told, Some(Err(Error::Protocol(ProtocolError::PongTimeout)))), "{told:?}");
     assert_about(begun.elapsed(), 10_000 + 3000 + 5000);
     assert!(server.next().await.is_none());
-    assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, b"")));
+    assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, b"\x00\x01")));
     assert_eq!(expect_close(&mut raw, 1011).await, "keepalive timeout");
     expect_end(&mut raw).await;
     let outcome = server.close_outcome().unwrap();
@@ -120,7 +121,8 @@ async fn slow_peer_that_takes_400_kilobytes_at_4_a_second_is_not_disconnected() 
     // these in the two seconds in which the last of them and the ping lie in the pipe.
     for timeout in [3, 4, 5, 6, 7, 8, 20, 30] {
         let timeout = Duration::from_secs(timeout);
-        let keepalive = Some(Keepalive { interval: Duration::from_secs(20), timeout });
+        let keepalive =
+            Some(Keepalive { interval: Duration::from_secs(20), timeout, ..Keepalive::DEFAULT });
         let config = Config { keepalive, ..Config::DEFAULT };
         for only_writes in [false, true] {
             let (mut server, raw) = server_and_raw(4096, &config);
@@ -149,11 +151,11 @@ async fn slow_peer(mut raw: DuplexStream) -> usize {
         let count = raw.read(&mut buffer).await.unwrap();
         assert!(count > 0, "disconnected after {} bytes", received.len());
         received.extend_from_slice(&buffer[..count]);
-        // 82 7f and 8 bytes of length; 89 00 is the ping.
-        if received.ends_with(&[0x89, 0]) {
-            write(&mut raw, &masked(0x8a, b"")).await;
+        // 82 7f and 8 bytes of length; 89 02 00 01 is the ping.
+        if received.ends_with(&[0x89, 2, 0, 1]) {
+            write(&mut raw, &masked(0x8a, b"\x00\x01")).await;
             write(&mut raw, &masked(0x81, b"alive")).await;
-            return received.len() - 10 - 2;
+            return received.len() - 10 - 4;
         }
     }
 }
@@ -165,8 +167,8 @@ async fn app_that_was_busy_does_not_blame_the_peer() {
     assert!(poll_once(&mut Box::pin(server.next())).is_pending());
     sleep(Duration::from_secs(11)).await;
     assert!(poll_once(&mut Box::pin(server.next())).is_pending());
-    assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, b"")));
-    write(&mut raw, &masked(0x8a, b"")).await;
+    assert_eq!(read_frame(&mut raw).await, Some(frame(0x89, b"\x00\x01")));
+    write(&mut raw, &masked(0x8a, b"\x00\x01")).await;
     sleep(Duration::from_secs(60)).await;
     write(&mut raw, &masked(0x81, b"x")).await;
     assert_eq!(server.next().await.unwrap().unwrap(), Message::text("x"));

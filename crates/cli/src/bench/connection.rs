@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duologue_tokio::{CloseCode, Error, MessageType, WebSocket};
-use tokio::net::TcpStream;
+use duologue_tokio::{ClientStream, CloseCode, Error, MessageType, WebSocket};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::summary::Tally;
@@ -28,7 +27,7 @@ impl Plan {
 
 #[derive(Debug)]
 pub(super) struct Driver {
-    pub(super) websocket: WebSocket<TcpStream>,
+    pub(super) websocket: WebSocket<ClientStream>,
     pub(super) plan: Arc<Plan>,
     pub(super) tally: Arc<Tally>,
     /// Where this connection's latencies are noted.

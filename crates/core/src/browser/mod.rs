@@ -7,7 +7,7 @@
 //! visible, in `readyState` too, when its event is dispatched: by [`Object::poll_event`].
 //!
 //! ```
-//! use duologue_core::browser::{Command, Creation, Event, Object};
+//! use duologue_core::browser::{CloseEvent, Command, Creation, Event, Object};
 //! use duologue_core::handshake::NegotiatedExtensions;
 //! use duologue_core::{CloseStatus, Message, ReadyState};
 //!
@@ -27,8 +27,8 @@
 //! assert_eq!(object.poll_command(), Some(Command::Send(Message::text("Hello"))));
 //! assert_eq!(object.poll_command(), Some(Command::Close(None)));
 //! object.transmitted(5);
-//! object.closed(CloseStatus::NoStatus, "", true, None);
-//! let Some(Event::Close(close)) = object.poll_event() else { panic!() };
+//! object.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
+//! let Some(Event::Close { close, .. }) = object.poll_event() else { panic!() };
 //! assert_eq!((close.code, close.was_clean), (1005, true));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -37,6 +37,7 @@ mod creation;
 mod exception;
 mod object;
 
+pub use crate::command::{CloseEvent, Command};
 pub use creation::Creation;
 pub use exception::{DomException, ExceptionName};
-pub use object::{BinaryType, CloseEvent, Command, Event, Object};
+pub use object::{BinaryType, Event, Object};

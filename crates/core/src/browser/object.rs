@@ -5,7 +5,8 @@ use alloc::string::{String, ToString};
 
 use crate::browser::creation::Creation;
 use crate::browser::exception::DomException;
-use crate::close_code::{CloseCode, CloseStatus};
+use crate::close_code::CloseCode;
+use crate::command::{CloseEvent, Command, counted};
 use crate::handshake::NegotiatedExtensions;
 use crate::message::Message;
 use crate::ready_state::ReadyState;
@@ -38,30 +39,13 @@ pub enum Event<E> {
     /// The connection has failed; `Close` follows.
     Error(Option<E>),
     /// The connection is over; nothing follows.
-    Close(CloseEvent),
-}
-
-/// How the connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CloseEvent {
-    /// The peer's code; 1005 if it sent a Close frame without one, 1006 if it sent none.
-    pub code: u16,
-    /// The peer's reason.
-    pub reason: String,
-    /// Whether both Close frames were exchanged.
-    pub was_clean: bool,
-}
-
-/// What the driver is to do with the connection, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Queue this message.
-    Send(Message),
-    /// Begin the closing handshake, behind what is queued, with a code and a reason or with an
-    /// empty Close frame.
-    Close(Option<(CloseCode, String)>),
-    /// Give the connection up, whatever its state.
-    Abort,
+    Close {
+        /// How it ended.
+        close: CloseEvent,
+        /// Why, where no `Error` has told it: the connection was lost, which is no failure in a
+        /// browser's terms.
+        cause: Option<E>,
+    },
 }
 
 /// Something that happened, and shows when its turn comes.
@@ -97,6 +81,10 @@ pub struct Object<E> {
     /// Events of the task whose turn it is.
     ready: VecDeque<Event<E>>,
     commands: VecDeque<Command>,
+    /// The connection is to be given up, whatever was asked for before.
+    is_aborted: bool,
+    /// What the messages that came and were not dispatched count.
+    backlog: usize,
 }
 
 impl<E> Object<E> {
@@ -117,6 +105,8 @@ impl<E> Object<E> {
             tasks: VecDeque::new(),
             ready: VecDeque::new(),
             commands: VecDeque::new(),
+            is_aborted: false,
+            backlog: 0,
         }
     }
 
@@ -187,7 +177,7 @@ impl<E> Object<E> {
         if self.buffered_amount > self.max_buffered {
             self.is_full = true;
             self.ready_state = ReadyState::Closing;
-            self.commands.push_back(Command::Abort);
+            self.abort();
         } else {
             self.in_flight = self.in_flight.saturating_add(length);
             self.commands.push_back(Command::Send(message));
@@ -226,13 +216,19 @@ impl<E> Object<E> {
     }
 
     fn begin_close(&mut self, close: Option<(CloseCode, String)>) {
-        let command = match self.ready_state {
-            ReadyState::Connecting => Command::Abort,
-            ReadyState::Open => Command::Close(close),
+        match self.ready_state {
+            ReadyState::Connecting => self.abort(),
+            ReadyState::Open => self.commands.push_back(Command::Close(close)),
             ReadyState::Closing | ReadyState::Closed => return,
-        };
+        }
         self.ready_state = ReadyState::Closing;
-        self.commands.push_back(command);
+    }
+
+    /// Nothing that is not yet on its way is sent any more.
+    fn abort(&mut self) {
+        self.commands.clear();
+        self.commands.push_back(Command::Abort);
+        self.is_aborted = true;
     }
 
     /// The opening handshake is done.
@@ -243,6 +239,7 @@ impl<E> Object<E> {
 
     /// A message came.
     pub fn received(&mut self, message: Message) {
+        self.backlog = self.backlog.saturating_add(counted(&message));
         self.tasks.push_back(Task::Received(message));
     }
 
@@ -258,11 +255,22 @@ impl<E> Object<E> {
         self.buffered_amount = self.buffered_amount.saturating_sub(bytes);
     }
 
-    /// The connection is over, or never was: with the peer's code and reason, and the `cause` if it
-    /// failed.
-    pub fn closed(&mut self, status: CloseStatus, reason: &str, was_clean: bool, cause: Option<E>) {
-        let close = CloseEvent { code: status.to_u16(), reason: reason.into(), was_clean };
-        self.tasks.push_back(Task::Closed { close, failed: cause.is_some(), cause });
+    /// The connection is over, or never was. `failed` tells whether this end failed it (RFC 6455
+    /// section 7.1.7), rather than that it was closed or lost; one that never opened has failed.
+    pub fn closed(&mut self, close: CloseEvent, failed: bool, cause: Option<E>) {
+        self.tasks.push_back(Task::Closed { close, failed, cause });
+    }
+
+    /// Whether the connection, or the attempt to connect, is to be given up at once.
+    #[must_use]
+    pub const fn is_aborted(&self) -> bool {
+        self.is_aborted
+    }
+
+    /// What has come and waits to be dispatched, in bytes: a driver stops to read past a bound.
+    #[must_use]
+    pub const fn backlog(&self) -> usize {
+        self.backlog
     }
 
     /// The next thing to be done on the connection.
@@ -277,6 +285,9 @@ impl<E> Object<E> {
                 return Some(event);
             }
             let task = self.tasks.pop_front()?;
+            if let Task::Received(message) = &task {
+                self.backlog = self.backlog.saturating_sub(counted(message));
+            }
             self.run(task);
         }
     }
@@ -303,13 +314,14 @@ impl<E> Object<E> {
                 let (failed, close) = if self.was_open {
                     (failed || self.is_full, close)
                 } else {
-                    let code = CloseStatus::Abnormal.to_u16();
-                    (true, CloseEvent { code, reason: String::new(), was_clean: false })
+                    (true, CloseEvent::abnormal())
                 };
                 if failed {
                     self.ready.push_back(Event::Error(cause));
+                    self.ready.push_back(Event::Close { close, cause: None });
+                } else {
+                    self.ready.push_back(Event::Close { close, cause });
                 }
-                self.ready.push_back(Event::Close(close));
             }
             Task::Opened { .. } | Task::Received(_) | Task::PeerCloses | Task::Closed { .. } => {}
         }

@@ -48,19 +48,23 @@ pub struct Config {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// Keepalive: a ping when nothing has come for a while, and a deadline for anything to come then.
+/// Keepalive, or heartbeat: a ping when nothing has come for a while, and a deadline for anything
+/// to come then. Any byte counts as life, not only a pong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
     /// A ping is sent when no byte has come for this long. Default 20 s.
     pub interval: Duration,
     /// The connection fails when no byte has come for this long after the ping. Default 20 s.
     pub timeout: Duration,
+    /// Whether a ping is sent at every interval, even while bytes come, so that the round-trip time
+    /// is always fresh. Default no.
+    pub always: bool,
 }
 
 impl Keepalive {
-    /// 20 s and 20 s.
+    /// 20 s and 20 s, in silence only.
     pub const DEFAULT: Self =
-        Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(20) };
+        Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(20), always: false };
 }
 
 impl Default for Keepalive {

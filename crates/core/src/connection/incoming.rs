@@ -113,14 +113,14 @@ impl Incoming {
         };
         let mask_bit = if is_client { 0 } else { MASK };
         let (length, payload_at) = match *second ^ mask_bit {
-            short @ 0..=125 => (usize::from(short), 2),
+            short @ 0..=125 => (usize::from(short), 2_usize),
             126 => match behind.first_chunk::<2>().map(|length| u16::from_be_bytes(*length)) {
                 Some(medium @ 126..) => (usize::from(medium), 4),
                 _ => return None,
             },
             _ => return None,
         };
-        let payload_at = if is_client { payload_at } else { payload_at + 4 };
+        let payload_at = if is_client { payload_at } else { payload_at.wrapping_add(4) };
         let fits = length <= input.len().wrapping_sub(payload_at) && payload_at <= input.len();
         // At rest, what the message may still take is all that a message may take.
         let limit = self.rules.max_frame_length.min(self.rules.max_message_remainder);

@@ -9,6 +9,7 @@ mod outgoing;
 mod timers;
 
 use core::fmt;
+use core::time::Duration;
 
 pub use config::{Config, Keepalive};
 pub use control::{CloseFrame, ControlFrame, ControlPayload};
@@ -52,8 +53,6 @@ pub struct Connection<R> {
     initiator: Option<Initiator>,
     automatic_pong: bool,
     peer_closed: bool,
-    /// The closing timeout runs from the time that came with the peer's bytes.
-    closing_since_input: bool,
     failure: Option<ProtocolError>,
     incoming: Incoming,
     outgoing: Outgoing,
@@ -97,7 +96,6 @@ impl<R: Role> Connection<R> {
             initiator: None,
             automatic_pong: config.automatic_pong,
             peer_closed: false,
-            closing_since_input: false,
             failure: None,
             incoming: Incoming::new(config, role.is_client()),
             outgoing: Outgoing::new(),
@@ -109,7 +107,7 @@ impl<R: Role> Connection<R> {
     /// The opening handshake succeeded with these extensions: messages can flow.
     pub fn open(&mut self, extensions: NegotiatedExtensions, now: Timestamp) {
         self.incoming.claim_rsv(extensions.claimed_rsv());
-        self.timers.heard(now);
+        self.timers.opened(now);
         self.act(Action::Opened, None, now);
     }
 
@@ -186,7 +184,8 @@ impl<R: Role> Connection<R> {
             Ok((rest, event)) => {
                 let consumed = length.wrapping_sub(rest.len());
                 match &event {
-                    None | Some(Event::Data(_) | Event::Pong(_)) => {}
+                    None | Some(Event::Data(_)) => {}
+                    Some(Event::Pong(payload)) => self.timers.pong(payload, now),
                     Some(Event::Ping(payload)) => self.answer_ping(payload),
                     Some(Event::Close(_)) => self.answer_close(now),
                 }
@@ -244,9 +243,8 @@ impl<R: Role> Connection<R> {
     /// a caller that handed in an older time with them. It does so once; a closing handshake that
     /// this end began has one deadline, whatever the peer answers.
     pub fn restart_closing_timeout(&mut self, now: Timestamp) {
-        let restarts = core::mem::take(&mut self.closing_since_input);
-        if restarts && self.phase.ready_state() == ReadyState::Closing {
-            self.timers.begin_closing(now);
+        if self.phase.ready_state() == ReadyState::Closing {
+            self.timers.restart_closing(now);
         }
     }
 
@@ -272,7 +270,7 @@ impl<R: Role> Connection<R> {
     /// What is to be done on the transport now, or `None`.
     #[inline]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.outgoing.poll(&mut self.role)
+        self.outgoing.poll(&mut self.role, self.timers.ping_number())
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) has something.
@@ -446,6 +444,13 @@ impl<R: Role> Connection<R> {
         self.incoming.payload_remaining()
     }
 
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. It counts
+    /// from the `now` at which the ping was due to the one that came with the pong.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.timers.round_trip_time()
+    }
+
     /// Whether a message is being sent in fragments and has not ended.
     #[must_use]
     pub const fn is_message_in_progress(&self) -> bool {
@@ -532,8 +537,8 @@ impl<R: Role> Connection<R> {
         if next.ready_state() == ReadyState::Closing
             && self.phase.ready_state() != ReadyState::Closing
         {
-            self.timers.begin_closing(now);
-            self.closing_since_input = matches!(action, Action::PeerClose | Action::Fault);
+            let since_input = matches!(action, Action::PeerClose | Action::Fault);
+            self.timers.begin_closing(now, since_input);
         }
         self.phase = next;
         self.outgoing.carry_out(effects, close_body.unwrap_or(ControlBuffer::EMPTY));

@@ -3,6 +3,7 @@
 use crate::close_code::CloseCode;
 use crate::connection::control::{ControlBuffer, ControlFrame};
 use crate::connection::lifecycle::Effects;
+use crate::connection::timers::PingNumber;
 use crate::error::SendError;
 use crate::frame::{EncodedHeader, FrameHeader, Masker};
 use crate::opcode::{MessageType, Opcode};
@@ -37,103 +38,130 @@ pub struct OutgoingFrame {
 #[derive(Clone, Copy)]
 pub(crate) struct Outgoing {
     /// The answer to the newest ping (RFC 6455 section 5.5.2).
-    pong: Option<ControlBuffer>,
-    keepalive_ping: bool,
+    pong: ControlBuffer,
     /// The body of our Close frame, once there is one.
     close: ControlBuffer,
-    /// A Close frame waits to be sent.
-    close_queued: bool,
+    /// What waits to be done.
+    pending: Pending,
     /// A Close frame has been queued, and perhaps sent.
     closed: bool,
-    shutdown_write: bool,
-    close_transport: bool,
-    abort_transport: bool,
     /// A message is being sent in fragments.
     in_message: bool,
+}
+
+/// A set of things to be done, in one byte: it is looked at for every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pending(u8);
+
+impl Pending {
+    const NOTHING: Self = Self(0);
+    const PONG: Self = Self(1);
+    const PING: Self = Self(1 << 1);
+    const CLOSE: Self = Self(1 << 2);
+    const SHUTDOWN_WRITE: Self = Self(1 << 3);
+    const CLOSE_TRANSPORT: Self = Self(1 << 4);
+    const ABORT_TRANSPORT: Self = Self(1 << 5);
+
+    const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    const fn insert(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    const fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+
+    /// Removes `other`; whether it was in the set.
+    const fn take(&mut self, other: Self) -> bool {
+        let contained = self.contains(other);
+        self.remove(other);
+        contained
+    }
 }
 
 impl Outgoing {
     pub(crate) const fn new() -> Self {
         Self {
-            pong: None,
-            keepalive_ping: false,
+            pong: ControlBuffer::EMPTY,
             close: ControlBuffer::EMPTY,
-            close_queued: false,
+            pending: Pending::NOTHING,
             closed: false,
-            shutdown_write: false,
-            close_transport: false,
-            abort_transport: false,
             in_message: false,
         }
     }
 
-    /// The next thing to do.
+    /// The next thing to do; `ping` is the number of the newest keepalive ping.
     #[inline]
-    pub(crate) fn poll(&mut self, role: &mut impl Role) -> Option<Transmit> {
-        if self.is_idle() { None } else { self.poll_queued(role) }
+    pub(crate) fn poll(&mut self, role: &mut impl Role, ping: PingNumber) -> Option<Transmit> {
+        if self.is_idle() { None } else { self.poll_queued(role, ping) }
     }
 
     #[inline]
     pub(crate) const fn is_idle(&self) -> bool {
-        self.pong.is_none()
-            && !(self.keepalive_ping
-                | self.close_queued
-                | self.shutdown_write
-                | self.close_transport
-                | self.abort_transport)
+        self.pending.0 == 0
     }
 
-    fn poll_queued(&mut self, role: &mut impl Role) -> Option<Transmit> {
-        if core::mem::take(&mut self.abort_transport) {
+    fn poll_queued(&mut self, role: &mut impl Role, ping: PingNumber) -> Option<Transmit> {
+        if self.pending.take(Pending::ABORT_TRANSPORT) {
             return Some(Transmit::AbortTransport);
         }
-        if let Some(payload) = self.pong.take() {
-            return Some(frame(Opcode::Pong, &payload, role));
+        if self.pending.take(Pending::PONG) {
+            return Some(frame(Opcode::Pong, &self.pong, role));
         }
-        if core::mem::take(&mut self.keepalive_ping) {
-            return Some(frame(Opcode::Ping, &ControlBuffer::EMPTY, role));
+        if self.pending.take(Pending::PING) {
+            let mut payload = ControlBuffer::EMPTY;
+            payload.append(&ping);
+            return Some(frame(Opcode::Ping, &payload, role));
         }
-        if core::mem::take(&mut self.close_queued) {
+        if self.pending.take(Pending::CLOSE) {
             return Some(frame(Opcode::Close, &self.close, role));
         }
-        if core::mem::take(&mut self.shutdown_write) {
+        if self.pending.take(Pending::SHUTDOWN_WRITE) {
             return Some(Transmit::ShutdownWrite);
         }
-        core::mem::take(&mut self.close_transport).then_some(Transmit::CloseTransport)
+        self.pending.take(Pending::CLOSE_TRANSPORT).then_some(Transmit::CloseTransport)
     }
 
     /// Queues the answer to a ping, in place of one that has not been sent yet.
     pub(crate) fn queue_pong(&mut self, payload: &[u8]) {
-        self.pong = ControlBuffer::new(payload);
+        if let Some(payload) = ControlBuffer::new(payload) {
+            self.pong = payload;
+            self.pending.insert(Pending::PONG);
+        }
     }
 
     pub(crate) const fn queue_keepalive_ping(&mut self) {
-        self.keepalive_ping = true;
+        self.pending.insert(Pending::PING);
     }
 
     /// Carries out a transition; `body` is that of the Close frame, if one is asked for.
     pub(crate) fn carry_out(&mut self, effects: Effects, body: ControlBuffer) {
         if effects.abort_transport {
-            self.pong = None;
-            self.keepalive_ping = false;
+            self.pending.remove(Pending::PONG);
             // A Close frame that is still queued is never sent, and is not told as sent.
-            self.closed &= !self.close_queued;
-            self.close_queued = false;
-            self.shutdown_write = false;
-            self.abort_transport = true;
+            self.closed &= !self.pending.contains(Pending::CLOSE);
+            self.pending.remove(Pending::PING);
+            self.pending.remove(Pending::CLOSE);
+            self.pending.remove(Pending::SHUTDOWN_WRITE);
+            self.pending.insert(Pending::ABORT_TRANSPORT);
         }
         if effects.send_close {
             self.close = body;
-            self.close_queued = true;
             self.closed = true;
+            self.pending.insert(Pending::CLOSE);
             // Nothing but what is already owed goes out before Close, and nothing after it.
-            self.keepalive_ping = false;
+            self.pending.remove(Pending::PING);
         }
-        self.shutdown_write |= effects.shutdown_write;
+        if effects.shutdown_write {
+            self.pending.insert(Pending::SHUTDOWN_WRITE);
+        }
         if effects.close_transport {
             // Closing the transport ends both directions.
-            self.shutdown_write = false;
-            self.close_transport = true;
+            self.pending.remove(Pending::SHUTDOWN_WRITE);
+            self.pending.insert(Pending::CLOSE_TRANSPORT);
         }
     }
 

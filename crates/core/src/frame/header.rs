@@ -184,7 +184,7 @@ impl FrameHeader {
             None => (0, 0),
         };
         // The bytes are put together in one word, the first of them lowest, and stored at once.
-        let (second, extended, key_at) = match self.payload_length {
+        let (second, extended, key_at): (u8, u64, u8) = match self.payload_length {
             #[expect(clippy::cast_possible_truncation, reason = "the pattern bounds it")]
             short @ 0..=125 => (short as u8, 0, 2),
             #[expect(clippy::cast_possible_truncation, reason = "the pattern bounds it")]
@@ -194,8 +194,8 @@ impl FrameHeader {
         let word = u128::from(first)
             | u128::from(mask | second) << 8
             | u128::from(extended) << 16
-            | u128::from(key) << (8 * key_at);
-        let length = if self.masking_key.is_some() { key_at + 4 } else { key_at };
+            | u128::from(key) << key_at.wrapping_mul(8);
+        let length = if self.masking_key.is_some() { key_at.wrapping_add(4) } else { key_at };
         EncodedHeader { bytes: word.to_le_bytes(), length }
     }
 }

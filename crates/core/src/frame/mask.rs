@@ -84,7 +84,7 @@ const PIECE: usize = 4096;
 #[inline]
 pub(crate) fn turned(key: [u8; 4], length: usize) -> [u8; 4] {
     #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
-    let bits = (length % 4) as u32 * 8;
+    let bits = ((length % 4) as u32).wrapping_mul(8);
     u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
 }
 

@@ -1,7 +1,7 @@
 //! The key and its accept value (RFC 6455 sections 4.1 and 4.2.2).
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha1::{Digest, Sha1};
 
@@ -25,9 +25,16 @@ impl SecWebSocketKey {
     /// The key of a nonce, which must be fresh and random for each connection.
     #[must_use]
     pub fn from_nonce(nonce: [u8; 16]) -> Self {
+        // Behind the nonce, zeros: as RFC 4648 section 4 fills up the last group.
+        let mut bytes = [0; 20];
+        for (to, from) in bytes.iter_mut().zip(nonce) {
+            *to = from;
+        }
         let mut key = [b'='; 24];
-        // 16 bytes always fill 24 characters.
-        let _ = STANDARD.encode_slice(nonce, &mut key);
+        // 16 bytes are 22 characters, and two of padding.
+        for (to, from) in key.iter_mut().zip(base64(&bytes)).take(22) {
+            *to = from;
+        }
         Self(key)
     }
 
@@ -42,6 +49,15 @@ impl SecWebSocketKey {
     pub fn accept(&self) -> AcceptKey {
         AcceptKey::for_key(&self.0)
     }
+}
+
+/// 20 bytes in base64. All encoding goes through here, so that the lengths are known where it is
+/// compiled, and nothing in it can panic.
+fn base64(bytes: &[u8; 20]) -> [u8; 28] {
+    // 27 characters, and one of padding.
+    let mut out = [b'='; 28];
+    let _ = STANDARD_NO_PAD.encode_slice(bytes, &mut out);
+    out
 }
 
 /// Whether `key` is base64 of 16 bytes (RFC 6455 section 4.2.1).
@@ -59,10 +75,7 @@ impl AcceptKey {
     #[must_use]
     pub fn for_key(key: &[u8]) -> Self {
         let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-        let mut accept = [b'='; 28];
-        // 20 bytes always fill 28 characters.
-        let _ = STANDARD.encode_slice(digest, &mut accept);
-        Self(accept)
+        Self(base64(&digest.into()))
     }
 
     /// The value as it stands in the response.

@@ -52,11 +52,17 @@ impl OriginPolicy<'_> {
                         && without_default_port(scheme, h)
                             .eq_ignore_ascii_case(without_default_port(scheme, host))
                 };
-                !host.is_empty() && origin.split_once("://").is_some_and(own)
+                !host.is_empty() && split_scheme(origin).is_some_and(own)
             }
             Self::List(patterns) => patterns.iter().any(|pattern| matches(pattern, origin)),
         }
     }
+}
+
+/// The scheme of a URL or an origin, and what stands behind `://`.
+pub(super) fn split_scheme(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once(':')?;
+    Some((scheme, rest.strip_prefix("//")?))
 }
 
 fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
@@ -66,7 +72,7 @@ fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
 
 fn matches(pattern: &str, origin: &str) -> bool {
     let (Some((pattern_scheme, pattern_host)), Some((scheme, host))) =
-        (pattern.split_once("://"), origin.split_once("://"))
+        (split_scheme(pattern), split_scheme(origin))
     else {
         return false;
     };

@@ -7,6 +7,7 @@ use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions};
 use crate::handshake::field::{Field, is_host, is_token, trim};
 use crate::handshake::head::{Fields, HeadLimits, MOST_FIELDS};
 use crate::handshake::key::{AcceptKey, is_valid_key};
+use crate::handshake::origin::split_scheme;
 use crate::handshake::response::{Acceptance, WriteError, write_switching_protocols};
 
 /// A version of HTTP/1.
@@ -270,7 +271,7 @@ fn split_absolute(target: &str) -> Option<(&str, &str)> {
     if target.starts_with('/') {
         return None;
     }
-    let (scheme, rest) = target.split_once("://")?;
+    let (scheme, rest) = split_scheme(target)?;
     let is_known = |known: &&str| scheme.eq_ignore_ascii_case(known);
     if !["http", "https", "ws", "wss"].iter().any(is_known) {
         return None;

@@ -67,11 +67,11 @@ impl<'a> Writer<'a> {
 
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> &mut Self {
-        let end = self.length.saturating_add(bytes.len());
-        if let Some(place) = self.out.get_mut(self.length..end) {
+        let rest = self.out.get_mut(self.length..).unwrap_or_default();
+        if let Some(place) = rest.get_mut(..bytes.len()) {
             place.copy_from_slice(bytes);
         }
-        self.length = end;
+        self.length = self.length.saturating_add(bytes.len());
         self
     }
 

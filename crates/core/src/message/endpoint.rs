@@ -401,6 +401,12 @@ impl<R: Role> Endpoint<R> {
         self.connection.ready_state()
     }
 
+    /// How long the last keepalive ping and its pong took; see [`Connection::round_trip_time`].
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.connection.round_trip_time()
+    }
+
     /// How the connection ended; `None` before it has.
     #[must_use]
     pub fn close_outcome(&self) -> Option<CloseOutcome<'_>> {

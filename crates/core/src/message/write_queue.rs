@@ -88,7 +88,7 @@ impl WriteQueue {
     /// The first bytes to be written, in at most [`MAX_SLICES`] slices; returns their number.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [&'a [u8]; MAX_SLICES]) -> usize {
         let mut inline = self.inline.get(self.written..).unwrap_or_default();
-        let mut count = 0;
+        let mut count = 0_usize;
         let mut places = slices.iter_mut();
         let mut put = |slice: &'a [u8]| {
             if slice.is_empty() {
@@ -97,7 +97,7 @@ impl WriteQueue {
             match places.next() {
                 Some(place) => {
                     *place = slice;
-                    count += 1;
+                    count = count.wrapping_add(1);
                     true
                 }
                 None => false,

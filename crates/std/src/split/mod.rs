@@ -69,6 +69,9 @@ struct Writer<S> {
     wire: Wire<S>,
     batch: WriteBatch,
     flush_due: bool,
+    /// The transport has not flushed for a while, and the stall deadline runs.
+    flush_blocked: bool,
+    shutdown_due: bool,
 }
 
 /// The two halves.
@@ -93,7 +96,13 @@ pub(crate) fn halves<S: TryClone>(
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
         clock: writer.clock,
-        writer: Mutex::new(Writer { wire: writer, batch: WriteBatch::new(), flush_due: true }),
+        writer: Mutex::new(Writer {
+            wire: writer,
+            batch: WriteBatch::new(),
+            flush_due: true,
+            flush_blocked: false,
+            shutdown_due: false,
+        }),
         subprotocol,
         stall_timeout,
     });
@@ -140,11 +149,37 @@ impl<S: TryClone> Shared<S> {
         if at_once || !has_room { self.push() } else { Ok(()) }
     }
 
+    /// The write half: hands the endpoint to `queue` if messages can be queued, and leaves the
+    /// writing to [`flush`](Self::flush).
+    fn queue_if_open<T>(&self, queue: impl FnOnce(&mut Endpoint) -> T) -> Option<T> {
+        let mut state = self.state();
+        if state.write_broken || state.endpoint.ready_state() != ReadyState::Open {
+            return None;
+        }
+        let before = state.endpoint.buffered_amount();
+        let result = queue(&mut state.endpoint);
+        if state.endpoint.buffered_amount() != before {
+            state.dirty = true;
+            state.message_queued = true;
+        }
+        Some(result)
+    }
+
     /// The write half: begins the closing handshake.
     fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         {
             let mut state = self.state();
             state.endpoint.close(code, reason, self.clock.now())?;
+            state.control_due();
+        }
+        self.push()
+    }
+
+    /// The write half: begins the closing handshake with an empty Close frame.
+    fn start_close_without_code(&self) -> Result<(), Error> {
+        {
+            let mut state = self.state();
+            state.endpoint.close_without_code(self.clock.now());
             state.control_due();
         }
         self.push()
@@ -204,14 +239,13 @@ impl<S: TryClone> Shared<S> {
             match step {
                 TransportStep::Write => self.write(writer, patience, until)?,
                 TransportStep::ShutdownWrite => {
-                    writer.flush();
-                    writer.wire.shutdown_write();
+                    writer.flush_due = true;
+                    writer.shutdown_due = true;
                 }
-                TransportStep::Idle => {
-                    writer.flush();
-                    return Ok(());
-                }
+                TransportStep::Idle => return self.finish_writing(writer, patience, until),
                 TransportStep::Close => {
+                    // The peer may have been faster; nothing is left to be done about a failure.
+                    let _ = self.finish_writing(writer, patience, until);
                     let lost = writer.batch.remaining() > 0;
                     writer.batch.discard();
                     let _ = writer.wire.stream.close();
@@ -219,6 +253,70 @@ impl<S: TryClone> Shared<S> {
                 }
             }
         }
+    }
+
+    /// Flushes what the transport holds back, as one with TLS does, and ends the sending direction,
+    /// if that is due.
+    fn finish_writing(
+        &self,
+        writer: &mut Writer<S>,
+        patience: Duration,
+        until: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        if writer.flush_due {
+            let started = self.clock.now();
+            match writer.wire.flush(patience) {
+                Ok(Progress::Bytes(_)) => {
+                    writer.flush_due = false;
+                    if std::mem::take(&mut writer.flush_blocked) {
+                        let mut state = self.state();
+                        if state.endpoint.buffered_amount() == 0 {
+                            // Of an empty queue this takes nothing; it ends the stall.
+                            state.endpoint.wrote(1);
+                        }
+                    }
+                }
+                // Its failure shows at the next write.
+                Err(_) => writer.flush_due = false,
+                Ok(progress) => {
+                    writer.flush_blocked = true;
+                    return self.held_up(writer, started, patience, progress, until);
+                }
+            }
+        }
+        if writer.shutdown_due {
+            if writer.wire.shutdown_write() == Progress::WouldBlock {
+                self.state().control_due();
+                return Err(would_block());
+            }
+            writer.shutdown_due = false;
+        }
+        Ok(())
+    }
+
+    /// The peer takes nothing. The read half, and who has a non-blocking transport, try again
+    /// later; for the write half the peer has had its time.
+    fn held_up(
+        &self,
+        writer: &mut Writer<S>,
+        started: Timestamp,
+        patience: Duration,
+        progress: Progress,
+        until: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        state.endpoint.write_blocked(started);
+        if until.is_some() || progress != Progress::TimedOut {
+            state.control_due();
+            return Err(would_block());
+        }
+        let now = self.clock.now().max(started + patience);
+        state.endpoint.handle_timeout(now).map_err(|error| {
+            state.failures.protocol(error);
+            // The read half waits for bytes; this ends it.
+            let _ = writer.wire.stream.close();
+            Error::Protocol(error)
+        })
     }
 
     /// What is to be done next, with its batch taken out, and how long it may take.
@@ -275,29 +373,14 @@ impl<S: TryClone> Shared<S> {
                 state.endpoint.wrote(count);
                 Ok(())
             }
-            Ok(Progress::TimedOut) => {
-                state.endpoint.write_blocked(started);
-                if until.is_some() {
-                    state.control_due();
-                    return Err(would_block());
-                }
-                let now = self.clock.now().max(started + patience);
-                state.endpoint.handle_timeout(now).map_err(|error| {
-                    state.failures.protocol(error);
-                    // The read half waits for bytes; this ends it.
-                    let _ = writer.wire.stream.close();
-                    Error::Protocol(error)
-                })
-            }
-            Ok(Progress::WouldBlock) => {
-                state.endpoint.write_blocked(started);
-                state.control_due();
-                Err(would_block())
+            Ok(progress) => {
+                drop(state);
+                self.held_up(writer, started, patience, progress, until)
             }
             Err(error) => {
                 state.write_broken = true;
                 writer.batch.discard();
-                Err(Error::Io(error))
+                Err(Error::from(error))
             }
         }
     }
@@ -320,15 +403,6 @@ impl State {
     const fn control_due(&mut self) {
         self.dirty = true;
         self.control_queued = true;
-    }
-}
-
-impl<S: TryClone> Writer<S> {
-    fn flush(&mut self) {
-        if std::mem::take(&mut self.flush_due) {
-            // A socket's flush does nothing; another transport's failure shows at the next write.
-            let _ = self.wire.flush();
-        }
     }
 }
 

@@ -118,6 +118,13 @@ impl<S: TryClone> ReadHalf<S> {
         Ok(None)
     }
 
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. Pings are
+    /// sent as [`Config::keepalive`](crate::Config::keepalive) says.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.shared.state().endpoint.round_trip_time()
+    }
+
     /// The state, as the browser's `readyState` gives it.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use duologue_adapter::handshake::NegotiatedExtensions;
-use duologue_adapter::{CloseCode, Error, Message, MessageType, Prepared, ReadyState};
+use duologue_adapter::{CloseCode, Endpoint, Error, Message, MessageType, Prepared, ReadyState};
 
 use super::Shared;
 use crate::transport::TryClone;
@@ -150,6 +151,13 @@ impl<S: TryClone> WriteHalf<S> {
         self.shared.flush()
     }
 
+    /// Hands the endpoint to `queue`, under the lock, if the connection is open and can be written
+    /// to; `None` without a call if not. So what `queue` takes from elsewhere is not taken in vain.
+    /// What it queues waits for [`flush`](Self::flush).
+    pub(crate) fn queue_if_open<T>(&self, queue: impl FnOnce(&mut Endpoint) -> T) -> Option<T> {
+        self.shared.queue_if_open(queue)
+    }
+
     /// Sends a ping; as [`WebSocket::ping`](crate::WebSocket::ping).
     ///
     /// # Errors
@@ -176,6 +184,23 @@ impl<S: TryClone> WriteHalf<S> {
     /// [`Error::Send`] if the reason is too long; [`Error::Io`].
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.shared.start_close(code, reason)
+    }
+
+    /// As [`start_close`](Self::start_close), with an empty Close frame, which the peer reports as
+    /// 1005.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn start_close_without_code(&mut self) -> Result<(), Error> {
+        self.shared.start_close_without_code()
+    }
+
+    /// How long the last keepalive ping and its pong took; `None` before the first pong. Pings are
+    /// sent as [`Config::keepalive`](crate::Config::keepalive) says.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.shared.state().endpoint.round_trip_time()
     }
 
     /// The state, as the browser's `readyState` gives it.

@@ -37,7 +37,10 @@ pub(crate) fn short() -> Config {
 
 pub(crate) fn short_keepalive() -> Config {
     let timeout = Duration::from_millis(100);
-    Config { keepalive: Some(Keepalive { interval: timeout, timeout }), ..short() }
+    Config {
+        keepalive: Some(Keepalive { interval: timeout, timeout, ..Keepalive::DEFAULT }),
+        ..short()
+    }
 }
 
 /// Two connected sockets.

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 pub mod counting;
+pub mod dialled;
 pub mod wire;
 
 use std::future::Future;

@@ -35,7 +35,7 @@ impl Compress for Deflater {
             level: i32::from(kind.level.get()),
             method: Method::Deflated,
             // Negative: without a wrapper.
-            window_bits: -i32::from(window_bits),
+            window_bits: i32::from(window_bits).wrapping_neg(),
             mem_level: i32::from(kind.memory_level.get()),
             strategy: Strategy::Default,
         }))
