@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--all | --cases PATTERNS] [--exclude PATTERNS] [--jobs N] [--out DIR] [PEER ...]
+# run.sh [--all | --cases PATTERNS] [--exclude PATTERNS] [--tls] [--jobs N] [--out DIR] [PEER ...]
 #
 # Runs the Autobahn|Testsuite against the echo peers of duologue-interop and prints the result of
 # each.  PEER is tokio-server, tokio-client, std-server or std-client (default: all four).
@@ -7,6 +7,7 @@
 #   --all       all 517 cases (default: 409, without the longest of sections 12 and 13)
 #   --cases     comma-separated case ids or patterns instead
 #   --exclude   cases to leave out of these
+#   --tls       over wss://, with certificates made for the run
 #   --jobs      how many peers run at a time (2)
 #   --out       where the reports go, a directory per peer (default: target/autobahn/reports)
 #
@@ -44,11 +45,13 @@ cases='*'
 left_out=$longest
 expected=409
 excluded=
+tls=
 jobs=2
 out=
 peers=()
 while [ $# -gt 0 ]; do
   case $1 in
+    --tls) tls=yes ;;
     --all) cases='*' left_out='' expected=517 ;;
     --cases | --exclude | --jobs | --out)
       [ $# -ge 2 ] || die "$1 needs a value"
@@ -138,7 +141,8 @@ run() {
 test_server() {
   local name=$1 adapter=$2 dir=$3 pid line='' status
   : > "$dir/peer.out"
-  "$interop" echo-server --adapter "$adapter" --addr 127.0.0.1:0 > "$dir/peer.out" 2> "$dir/peer.err" &
+  "$interop" echo-server --adapter "$adapter" --addr 127.0.0.1:0 ${server_tls[@]+"${server_tls[@]}"} \
+    > "$dir/peer.out" 2> "$dir/peer.err" &
   pid=$!
   running+=("$pid")
   for _ in {1..100}; do
@@ -151,7 +155,7 @@ test_server() {
     echo "$name: the echo server does not listen, see $dir/peer.err"
     status=2
   else
-    run "$here/run_server.sh" "ws://${line#listening on }" "$name" "$dir" "$cases" "$excluded"
+    run "$here/run_server.sh" "$scheme://${line#listening on }" "$name" "$dir" "$cases" "$excluded"
     status=$?
     if ! kill -0 "$pid" 2> /dev/null; then
       echo "  the echo server died, see $dir/peer.err"
@@ -166,7 +170,7 @@ test_client() {
   local name=$1 adapter=$2 dir=$3 port pid listening='' client_status status
   port=$("$WSTEST_DIR/bin/python" -c \
     'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])') || return 2
-  "$here/run_fuzzing_server.sh" "$port" "$dir" "$cases" "$excluded" &
+  "$here/run_fuzzing_server.sh" "$port" "$dir" "$cases" "$excluded" "$certificates" &
   pid=$!
   running+=("$pid")
   for _ in {1..300}; do
@@ -179,7 +183,7 @@ test_client() {
     status=2
   else
     run timeout "$time_limit" "$interop" autobahn-client --adapter "$adapter" \
-      --url "ws://127.0.0.1:$port" --agent "$name" > "$dir/peer.out" 2> "$dir/peer.err"
+      --url "$scheme://127.0.0.1:$port" --agent "$name" ${client_tls[@]+"${client_tls[@]}"} > "$dir/peer.out" 2> "$dir/peer.err"
     client_status=$?
     "$WSTEST_DIR/bin/python" "$here/summarise.py" "$dir" "$name"
     status=$?
@@ -215,6 +219,15 @@ else
   interop=$CARGO_TARGET_DIR/release/duologue-interop
 fi
 [ -x "$interop" ] || die "$interop is no program"
+
+# What TLS adds to the arguments of either side.
+scheme=ws certificates='' server_tls=() client_tls=()
+if [ -n "$tls" ]; then
+  scheme=wss certificates=$out/certificates
+  "$interop" certificates "$certificates" || die "no certificates can be made"
+  server_tls=(--tls-cert "$certificates/server.pem" --tls-key "$certificates/server.key")
+  client_tls=(--ca "$certificates/ca.pem")
+fi
 
 worst=0
 for ((first = 0; first < ${#peers[@]}; first += jobs)); do

@@ -10,7 +10,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=${1:?usage: setup.sh DIR [PYTHON]}
 
-if [ -x "$dir/bin/wstest" ] && "$dir/bin/wstest" --help > /dev/null 2>&1; then
+if [ -x "$dir/bin/wstest" ] && "$dir/bin/wstest" --help > /dev/null 2>&1 &&
+  "$dir/bin/python" -c "import OpenSSL" > /dev/null 2>&1; then
   exit 0
 fi
 
@@ -48,6 +49,8 @@ pip=("$dir/bin/python" -m pip install --quiet)
   autobahn==0.10.9 txaio==2.1.0 six==1.16.0 wsaccel==0.6.7 \
   Twisted==24.7.0 zope.interface==6.4.post2 attrs==24.2.0 Automat==24.8.1 constantly==23.10.4 \
   hyperlink==21.0.0 idna==3.10 incremental==24.7.2 typing_extensions==4.12.2
+# For wss:// alone.
+"${pip[@]}" pyOpenSSL==24.2.1 cryptography==43.0.3 cffi==1.17.1 pycparser==2.22
 "${pip[@]}" --no-deps --no-build-isolation autobahntestsuite==25.10.1
 site_packages=$("$dir/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 "$dir/bin/python" "$here/port.py" "$site_packages"

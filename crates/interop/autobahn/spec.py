@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""spec.py client|server|count URL OUTDIR CASES EXCLUDED [AGENT]
+"""spec.py client|server|count URL OUTDIR CASES EXCLUDED [AGENT | CERTIFICATES]
 
 Prints the JSON that wstest reads: of the fuzzing client, which tests the server AGENT at URL, or of
-the fuzzing server, which listens at URL; or only how many cases are chosen.  CASES and EXCLUDED are comma-separated ids or patterns.  Run
+the fuzzing server, which listens at URL (at wss:// with server.pem and server.key of the directory
+CERTIFICATES); or only how many cases are chosen.  CASES and EXCLUDED are comma-separated ids or patterns.  Run
 by the Python of the suite, whose own matching decides; fails if no case or an unknown one is chosen,
 because wstest then waits for ever.
 """
@@ -23,6 +24,8 @@ if mode == "client":
     spec["servers"] = [{"agent": sys.argv[6], "url": url}]
 else:
     spec["url"] = url
+    if url.startswith("wss:"):
+        spec["cert"], spec["key"] = sys.argv[6] + "/server.pem", sys.argv[6] + "/server.key"
 
 case_set = CaseSet(CaseSetname, CaseBasename, Cases, CaseCategories, CaseSubCategories)
 try:

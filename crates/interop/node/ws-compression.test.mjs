@@ -1,191 +1,8 @@
-// The echo peers of duologue-interop against the package ws of Node.js, with compression.
-// DUOLOGUE_INTEROP names the program.
+// Our echo peers against the package ws of Node.js, with compression.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { on, once } from "node:events";
-import { createInterface } from "node:readline";
-import { after, before, describe, test } from "node:test";
-import { WebSocket, WebSocketServer } from "ws";
-
-const { DUOLOGUE_INTEROP } = process.env;
-const PATIENCE = 20_000;
-/** How long one connection may take in all. */
-const CONNECTION_TIMEOUT = 60_000;
-const OPCODE = { continuation: 0, text: 1, binary: 2, ping: 9, pong: 10 };
-
-const peers = new Set();
-const servers = new Set();
-
-before(() => assert.ok(DUOLOGUE_INTEROP, "DUOLOGUE_INTEROP names the program"));
-
-after(() => {
-  for (const peer of peers) peer.kill("SIGKILL");
-  for (const server of servers) server.close();
-});
-
-// Whoever ends this process ends the peers with it.
-process.on("exit", () => {
-  for (const peer of peers) peer.kill("SIGKILL");
-});
-process.once("SIGTERM", () => process.exit(143));
-
-/** Runs a peer; `exited` gives its status. */
-function run(...args) {
-  const child = spawn(DUOLOGUE_INTEROP, args, { stdio: ["ignore", "pipe", "inherit"] });
-  peers.add(child);
-  const exited = once(child, "exit").then(([code]) => {
-    peers.delete(child);
-    return code;
-  });
-  return { child, exited };
-}
-
-/** An echo server of ours; its URL, and how to end it. */
-async function serve(adapter, ...options) {
-  const { child, exited } = run("echo-server", "--adapter", adapter, ...options);
-  const [line] = await Promise.race([
-    once(createInterface(child.stdout), "line", { signal: AbortSignal.timeout(PATIENCE) }),
-    exited.then((code) => [`it ended with status ${code} before it listened`]),
-  ]);
-  const address = /^listening on (127\.0\.0\.1:\d+)$/.exec(line)?.[1];
-  assert.ok(address, line);
-  const stop = async () => {
-    child.kill("SIGTERM");
-    await exited;
-  };
-  return { url: `ws://${address}/`, stop };
-}
-
-/** What stands between ws and one peer of ours. */
-class Connection {
-  #messages;
-  #bytes = [];
-
-  /** `socket` is that of ws, `tcp` what it reads, before anything has come behind the handshake. */
-  constructor(socket, tcp) {
-    this.socket = socket;
-    const signal = AbortSignal.timeout(CONNECTION_TIMEOUT);
-    this.#messages = on(socket, "message", { close: ["close"], signal });
-    tcp.on("data", (bytes) => this.#bytes.push(bytes));
-  }
-
-  /** The next message, which must equal what was sent. */
-  async receives(sent) {
-    const { value, done } = await this.#messages.next();
-    assert.ok(!done, "the connection has ended");
-    const [data, isBinary] = value;
-    assert.equal(isBinary, typeof sent !== "string");
-    // To compare large messages by deepEqual takes long, and to print them longer.
-    assert.ok(data.equals(Buffer.from(sent)), `${data.length} bytes came, which are not the same`);
-  }
-
-  async echoes(message, options) {
-    this.socket.send(message, options);
-    await this.receives(message);
-  }
-
-  /** The frames that came from the peer since the last call. */
-  frames() {
-    const bytes = Buffer.concat(this.#bytes);
-    this.#bytes = [];
-    const frames = [];
-    for (let at = 0; at < bytes.length; ) {
-      let [length, header] = [bytes[at + 1] & 0x7f, 2];
-      if (length === 126) [length, header] = [bytes.readUInt16BE(at + 2), 4];
-      else if (length === 127) [length, header] = [Number(bytes.readBigUInt64BE(at + 2)), 10];
-      if (bytes[at + 1] & 0x80) header += 4;
-      frames.push({
-        fin: (bytes[at] & 0x80) !== 0,
-        compressed: (bytes[at] & 0x40) !== 0,
-        opcode: bytes[at] & 0x0f,
-        length,
-      });
-      at += header + length;
-    }
-    return frames;
-  }
-
-  async close() {
-    this.socket.close(1000, "done");
-    const [code] = await once(this.socket, "close", { signal: AbortSignal.timeout(PATIENCE) });
-    assert.equal(code, 1000);
-  }
-}
-
-/** A connection of ws to a server, and the extensions of the response. */
-async function connect(url, perMessageDeflate) {
-  const socket = new WebSocket(url, { perMessageDeflate });
-  const [response] = await once(socket, "upgrade", { signal: AbortSignal.timeout(PATIENCE) });
-  // ws reads on in the same turn in which it tells of the response, and gives out messages later.
-  const connection = new Connection(socket, response.socket);
-  return { connection, agreed: response.headers["sec-websocket-extensions"] ?? "" };
-}
-
-const ROLES = {
-  /** Ours is the server. */
-  async server(adapter, options, perMessageDeflate) {
-    const { url, stop } = await serve(adapter, ...options);
-    const { connection, agreed } = await connect(url, perMessageDeflate);
-    return { connection, agreed, ended: stop };
-  },
-
-  /** Ours is the client. */
-  async client(adapter, options, perMessageDeflate) {
-    const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate });
-    servers.add(server);
-    await once(server, "listening", { signal: AbortSignal.timeout(PATIENCE) });
-    let agreed = "";
-    server.on("headers", (headers) => {
-      const field = /^sec-websocket-extensions: *(.*)$/i;
-      agreed = headers.map((line) => field.exec(line)?.[1]).find(Boolean) ?? "";
-    });
-    const connected = new Promise((resolve) => {
-      server.on("connection", (socket, request) => {
-        resolve(new Connection(socket, request.socket));
-      });
-    });
-    const url = `ws://127.0.0.1:${server.address().port}/`;
-    const { exited } = run("echo-client", "--adapter", adapter, "--url", url, ...options);
-    const connection = await Promise.race([
-      connected,
-      exited.then((code) => assert.fail(`the client ended with status ${code}`)),
-    ]);
-    const ended = async () => {
-      server.close();
-      assert.equal(await exited, 0);
-    };
-    return { connection, agreed, ended };
-  },
-};
-
-/** Bytes that cannot be compressed, the same for the same seed. */
-function noise(length, seed = 1) {
-  const bytes = Buffer.allocUnsafe(length);
-  let state = seed;
-  for (let index = 0; index < length; index += 1) {
-    // Marsaglia's xorshift32.
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    bytes[index] = state;
-  }
-  return bytes;
-}
-
-/** Text of so many bytes in UTF-8, with characters of each length. */
-function prose(length) {
-  const piece = (number) => `Zeile ${number}: Gr\u00fc\u00dfe, \u4e16\u754c, \u{1f310} und mehr; `;
-  const pieces = [];
-  for (let size = 0, number = 0; size < length; number += 1) {
-    pieces.push(piece(number));
-    size += Buffer.byteLength(pieces.at(-1));
-  }
-  // No character is cut in two: what is left over is filled up.
-  const cut = new TextDecoder().decode(Buffer.from(pieces.join("")).subarray(0, length), {
-    stream: true,
-  });
-  return cut + ".".repeat(length - Buffer.byteLength(cut));
-}
+import { describe, test } from "node:test";
+import { ADAPTERS, OPCODE, noise, prose, serve } from "./peers.mjs";
+import { ROLES, connectWs } from "./ws-roles.mjs";
 
 /** Blocks of noise that come twice, at distances of a little under each size of window. */
 function repeats() {
@@ -193,13 +10,11 @@ function repeats() {
   return Buffer.concat(blocks.flatMap((block) => [block, block]));
 }
 
+const FRAME = { fin: true, compressed: false };
 const isData = ({ opcode }) => opcode <= OPCODE.binary;
 
-for (const adapter of ["tokio", "std"]) {
+for (const adapter of ADAPTERS) {
   for (const [role, open] of Object.entries(ROLES)) {
-    // The RFC's name for the end that is ours, and for the other.
-    const other = role === "server" ? "client" : "server";
-
     /** Opens a connection, and closes it after `scenario`. */
     const within = async (options, perMessageDeflate, scenario) => {
       const { connection, agreed, ended } = await open(adapter, options, perMessageDeflate);
@@ -208,10 +23,11 @@ for (const adapter of ["tokio", "std"]) {
         await connection.close();
       } catch (error) {
         connection.socket.terminate();
-        await ended().catch(() => {});
+        await ended();
         throw error;
       }
-      await ended();
+      const status = await ended();
+      if (role === "client") assert.equal(status, 0);
     };
     /** As `within`, and sees to it that compression was agreed on. */
     const compressed = (options, perMessageDeflate, scenario) =>
@@ -369,7 +185,7 @@ for (const adapter of ["tokio", "std"]) {
             for (const length of [0, 125, 126, 65_536]) {
               await connection.echoes(prose(length));
               assert.deepEqual(connection.frames(), [
-                { fin: true, compressed: false, opcode: OPCODE.text, length },
+                { ...FRAME, masked: role === "client", opcode: OPCODE.text, length },
               ]);
             }
           });
@@ -378,29 +194,31 @@ for (const adapter of ["tokio", "std"]) {
     });
   }
 
-  test(`connections to one ${adapter} server keep apart what they refer to`, async () => {
-    const { url, stop } = await serve(adapter);
-    const opened = await Promise.all(
-      Array.from({ length: 32 }, () => connect(url, { threshold: 0 })),
-    );
-    const connections = opened.map(({ connection }) => connection);
-    try {
-      await Promise.all(
-        connections.map(async (connection, index) => {
-          for (let count = 0; count < 100; count += 1) {
-            await connection.echoes(noise(500 + count, index + 1));
-            await connection.echoes(`connection ${index}, ${prose(count)}`);
-          }
-          const frames = connection.frames();
-          assert.ok(frames.every(({ compressed }) => compressed));
-          // Noise that has come before is short.
-          assert.ok(frames.slice(2).every(({ length }) => length < 250));
-          await connection.close();
-        }),
+  describe(`${adapter} server`, () => {
+    test("connections to one server keep apart what they refer to", async () => {
+      const server = await serve(adapter);
+      const opened = await Promise.all(
+        Array.from({ length: 32 }, () => connectWs(server.url, [], { threshold: 0 })),
       );
-    } finally {
-      for (const { socket } of connections) socket.terminate();
-      await stop();
-    }
+      const connections = opened.map(({ connection }) => connection);
+      try {
+        await Promise.all(
+          connections.map(async (connection, index) => {
+            for (let count = 0; count < 100; count += 1) {
+              await connection.echoes(noise(500 + count, index + 1));
+              await connection.echoes(`connection ${index}, ${prose(count)}`);
+            }
+            const frames = connection.frames();
+            assert.ok(frames.every(({ compressed }) => compressed));
+            // Noise that has come before is short.
+            assert.ok(frames.slice(2).every(({ length }) => length < 250));
+            await connection.close();
+          }),
+        );
+      } finally {
+        for (const { socket } of connections) socket.terminate();
+        await server.kill();
+      }
+    });
   });
 }
