@@ -15,6 +15,7 @@ pub mod counting;
 pub mod echo;
 pub mod instructions;
 pub mod memory;
+pub mod push;
 pub mod report;
 pub mod results;
 pub mod scale;

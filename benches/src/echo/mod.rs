@@ -11,8 +11,8 @@ mod growth;
 mod handshake;
 mod idle;
 mod load;
-mod machine;
-mod process;
+pub(crate) mod machine;
+pub(crate) mod process;
 mod servers;
 mod traffic;
 

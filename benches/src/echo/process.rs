@@ -1,6 +1,6 @@
 //! A server as a process of its own, and what the kernel says of it.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,8 @@ use nix::unistd::Pid;
 /// How server processes are started.
 #[derive(Debug)]
 pub(crate) struct Launcher {
-    /// A program with the subcommand `serve`, as [`serve`](super::serve) does it.
+    /// A program with the subcommand `serve`, as [`serve`](super::serve) does it, or another that
+    /// [`start_with`](Self::start_with) names.
     pub(crate) program: PathBuf,
     /// The core that servers are kept on.
     pub(crate) core: Option<usize>,
@@ -27,13 +28,21 @@ pub(crate) struct ServerProcess {
 }
 
 impl Launcher {
-    /// Starts a contender and waits until it listens.
+    /// Starts a contender of the echo and waits until it listens.
     pub(crate) fn start(&self, contender: &str, broadcast: bool) -> io::Result<ServerProcess> {
+        let options: &[&str] = if broadcast { &["--broadcast"] } else { &[] };
+        self.start_with("serve", contender, options)
+    }
+
+    /// Starts a server by its subcommand and waits until it listens.
+    pub(crate) fn start_with(
+        &self,
+        subcommand: &str,
+        contender: &str,
+        options: &[&str],
+    ) -> io::Result<ServerProcess> {
         let mut command = Command::new(&self.program);
-        command.args(["serve", contender]);
-        if broadcast {
-            command.arg("--broadcast");
-        }
+        command.args([subcommand, contender]).args(options);
         if let Some(core) = self.core {
             command.args(["--core", &core.to_string()]);
         }
@@ -54,6 +63,12 @@ impl Launcher {
 }
 
 impl ServerProcess {
+    /// Writes to its input.
+    pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
+        let input = self.child.stdin.as_mut();
+        input.ok_or(io::ErrorKind::BrokenPipe)?.write_all(text.as_bytes())
+    }
+
     /// The processor time that all its threads have taken so far, of the program and of the kernel
     /// on its behalf.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {

@@ -65,17 +65,48 @@ pub fn measured(record: &Record) -> String {
     writeln!(out, "\n## Measured on {}\n", record.date).unwrap();
     writeln!(out, "{}\n", record.description()).unwrap();
     for one in &record.tables {
-        writeln!(out, "### {}\n", one.title).unwrap();
-        if !one.figures.is_empty() {
-            writeln!(out, "![{}](performance/{}.svg)\n", one.title, one.id).unwrap();
-            writeln!(out, "{}", table(one)).unwrap();
-        }
-        if one.contenders().iter().any(|name| one.is_lenient(name)) {
-            writeln!(out, "{LENIENT} skips rules of RFC 6455 in this work.\n").unwrap();
-        }
-        writeln!(out, "{}\n", one.note).unwrap();
+        out.push_str(&section(one));
     }
     out
+}
+
+/// A table with its heading, its plot and its note.
+fn section(one: &Table) -> String {
+    let mut out = format!("### {}\n\n", one.title);
+    if !one.figures.is_empty() {
+        writeln!(out, "![{}](performance/{}.svg)\n", one.title, one.id).unwrap();
+        writeln!(out, "{}", table(one)).unwrap();
+    }
+    if one.contenders().iter().any(|name| one.is_lenient(name)) {
+        writeln!(out, "{LENIENT} skips rules of RFC 6455 in this work.\n").unwrap();
+    }
+    writeln!(out, "{}\n", one.note).unwrap();
+    out
+}
+
+/// Puts the tables of `record`, which were measured without the others, in their places between the
+/// markers of `page`, or behind the other tables there; each says when it was measured. Nothing
+/// else of the page changes.
+#[must_use]
+pub fn replace_tables(page: &str, record: &Record) -> String {
+    let measured = page.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let measured = measured.map_or("", |(measured, _)| measured);
+    let mut sections: Vec<String> = Vec::new();
+    for (index, part) in measured.split("\n### ").enumerate() {
+        sections.push(if index == 0 { part.to_owned() } else { format!("### {part}") });
+    }
+    for one in &record.tables {
+        let apart = format!("{}\n\n{}", one.note, record.apart());
+        let new = section(&Table { note: apart, ..one.clone() });
+        let heading = format!("### {}\n", one.title);
+        match sections.iter_mut().find(|section| section.starts_with(&heading)) {
+            Some(section) => *section = new,
+            None => sections.push(new),
+        }
+    }
+    let sections = sections.iter().map(|section| section.trim());
+    let sections: Vec<&str> = sections.filter(|section| !section.is_empty()).collect();
+    replace_measured(page, &format!("\n{}", sections.join("\n\n")))
 }
 
 /// The figures of one table: the medians, ours in bold, each of ours against the best peer of the
@@ -267,6 +298,32 @@ mod tests {
         );
         assert_eq!(replace_measured(&replaced, "new"), replaced);
         assert!(replace_measured("# A\n", "new").starts_with("# A\n\n<!-- measured -->\nnew\n"));
+    }
+
+    #[test]
+    fn tables_measured_alone_replace_their_sections_only() {
+        let titled = |title: &str, note: &str| Table {
+            title: title.to_owned(),
+            note: note.to_owned(),
+            ..sample(true)
+        };
+        let record = |tables| Record::new(crate::Scale::Quick, tables);
+        let all = record(vec![titled("A", "note of A"), titled("B", "old"), titled("C", "last")]);
+        let page = replace_measured("# Page\n", &measured(&all));
+
+        let alone = record(vec![titled("B", "new"), titled("D", "first")]);
+        let replaced = replace_tables(&page, &alone);
+        for kept in ["# Page\n", "note of A", "last", all.description().as_str()] {
+            assert!(replaced.contains(kept), "{kept}: {replaced}");
+        }
+        assert!(!replaced.contains("old") && replaced.matches("### B\n").count() == 1);
+        let places = ["### A", "### B", "\nnew\n", "### C", "### D", "\nfirst\n", END];
+        let places = places.map(|text| replaced.find(text).unwrap());
+        assert!(places.is_sorted(), "{places:?}: {replaced}");
+        assert_eq!(replaced.matches(&alone.apart()).count(), 2);
+        assert_eq!(replace_tables(&replaced, &alone), replaced);
+        // A page of which nothing was measured yet.
+        assert!(replace_tables("# Page\n", &alone).contains("### D\n"));
     }
 
     #[test]

@@ -11,9 +11,10 @@ use crate::scale::Scale;
 /// The lock file tells exactly what is measured beside us.
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
-const PEERS: [&str; 13] = [
+const PEERS: [&str; 14] = [
     "embedded-websocket",
     "fastwebsockets",
+    "hyper",
     "simdutf8",
     "sockudo-ws",
     "soketto",
@@ -82,6 +83,15 @@ impl Record {
         }
         let quick = if self.scale == Scale::Quick.name() { "-quick" } else { "" };
         format!("{}{slug}-{}-cores{quick}", self.date, self.cores)
+    }
+
+    /// When the tables were measured, if that was without the others.
+    #[must_use]
+    pub fn apart(&self) -> String {
+        format!(
+            "Measured by itself on {}, in a {} run on {} ({} cores), commit {}.",
+            self.date, self.scale, self.processor, self.cores, self.commit
+        )
     }
 
     /// Where and with what, in a sentence or two.

@@ -1,4 +1,7 @@
-//! Plots: lines over a size with both axes logarithmic, or bars, row by row.
+//! Plots: lines over a size with both axes logarithmic, or bars, row by row; and what timeliness
+//! costs.
+
+mod trade_off;
 
 use core::fmt::Write as _;
 
@@ -26,6 +29,9 @@ svg{font:13px system-ui,sans-serif}\
 /// The plot of a table.
 #[must_use]
 pub fn plot(table: &Table) -> String {
+    if let Some(plot) = trade_off::trade_off(table) {
+        return plot;
+    }
     let rows = table.rows();
     let places: Vec<f64> = rows.iter().filter_map(|row| magnitude(row)).collect();
     let positive = table.figures.iter().all(|figure| figure.median > 0.0);
