@@ -14,9 +14,9 @@ while read -r reference; do
     status=1
   fi
 done < <(grep -ohE '`(crates|fuzz)/[^`]*::[a-z0-9_]+`' docs/conformance.md docs/security.md | tr -d '`')
-for number in $(seq 1 63); do
-  if ! grep -qE "^\| G$number \|.*::" docs/conformance.md; then
-    echo "docs/conformance.md: G$number has no test"
+for rule in G{1..63} W{1..42}; do
+  if ! grep -qE "^\| $rule \|.*::" docs/conformance.md; then
+    echo "docs/conformance.md: $rule has no test"
     status=1
   fi
 done
