@@ -270,6 +270,16 @@ fn a_close_with_1000_or_1008_is_final_and_1012_is_not() {
 }
 
 #[test]
+fn a_judge_that_panics_ends_the_client() {
+    let url = nowhere();
+    let options = options(&url).retry_if(|_| panic!("a judge that panics, as the test wants"));
+    let mut socket = ReconnectingSocket::new(&options);
+    let event = next(&mut socket);
+    assert!(matches!(event, Some(ReconnectEvent::Down { retry_in: None, .. })), "{event:?}");
+    assert!(next(&mut socket).is_none());
+}
+
+#[test]
 fn an_application_may_judge_for_itself() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {

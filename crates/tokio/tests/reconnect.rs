@@ -161,6 +161,15 @@ async fn application_may_judge_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn judge_that_panics_ends_the_client() {
+    let options = options().retry_if(|_| panic!("a judge that panics, as the test wants"));
+    let (connect, server) = dialled(64);
+    drop(server);
+    let mut socket = ReconnectingSocket::with_connector(&options, connect);
+    assert!(over(&mut socket, 1006).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_sent_while_down_are_refused_and_come_back() {
     let (mut socket, mut server) = client(&options());
     let unsent = socket.send("early").unwrap_err();

@@ -7,7 +7,7 @@ use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::reconnect::{
     Command, Next, ReconnectPolicy, Session, SessionConfig, SessionEvent, WhileDown,
 };
-use duologue_core::{Message, Timestamp};
+use duologue_core::{Message, ReadyState, Timestamp};
 
 use crate::error::Error;
 use crate::machine::{Ending, Machine};
@@ -134,7 +134,10 @@ impl Machine for SessionMachine {
     }
 
     fn closed(&mut self, ending: Ending, now: Timestamp) {
-        let retry = (self.judge)(&ending);
+        // Nobody is asked about a client that is being closed: there is no further attempt. So a
+        // judge that panics is not asked again when its client is ended because of that.
+        let goes_on = self.session.ready_state() < ReadyState::Closing;
+        let retry = goes_on && (self.judge)(&ending);
         self.session.closed(ending.close, ending.cause, retry, now, rand::random());
     }
 
