@@ -226,7 +226,7 @@ fn defused(config: &Config, bytes: &[u8], in_chunks: bool) -> (Option<ProtocolEr
 }
 
 #[test]
-fn h6_bomb_of_1_gib_ends_with_1009_at_the_limit() {
+fn h06_bomb_of_1_gib_ends_with_1009_at_the_limit() {
     let data = bomb(1024);
     assert!(data.len() < 5 << 18, "{}", data.len());
     let whole = frame(0xC2, &data);
@@ -252,7 +252,7 @@ fn h6_bomb_of_1_gib_ends_with_1009_at_the_limit() {
 }
 
 #[test]
-fn h6_bomb_that_is_allowed_streams_through_in_flat_memory() {
+fn h06_bomb_that_is_allowed_streams_through_in_flat_memory() {
     const MEBIBYTES: usize = 256;
     let bytes = from_peer(End::Server, &frame(0xC2, &bomb(MEBIBYTES)));
     let config = Config { max_message_length: u64::MAX, ..CONFIG };

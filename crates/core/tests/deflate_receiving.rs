@@ -116,7 +116,7 @@ fn rfc_7692_7_2_3_6_empty_message() {
 }
 
 #[test]
-fn h8_compressed_message_without_data_is_empty() {
+fn h08_compressed_message_without_data_is_empty() {
     assert_hears(b"\xc1\x00\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", &[text(""), text("Hello")]);
     assert_hears(b"\x41\x00\x80\x00", &[text("")]);
 }
@@ -141,7 +141,7 @@ fn g59_uncompressed_message_between_compressed_ones_is_not_in_the_context() {
 }
 
 #[test]
-fn h9_rsv1_elsewhere_than_on_the_first_frame_of_a_message_fails() {
+fn h09_rsv1_elsewhere_than_on_the_first_frame_of_a_message_fails() {
     let error = ProtocolError::ReservedBits;
     assert_fails(&CONFIG, b"\x41\x03\xf2\x48\xcd\xc0\x04\xc9\xc9\x07\x00", &[], error);
     assert_fails(&CONFIG, b"\xc9\x00", &[], error);
@@ -201,7 +201,7 @@ fn g58_text_is_validated_inflated() {
 }
 
 #[test]
-fn h7_limit_is_exact_on_the_inflated_size() {
+fn h07_limit_is_exact_on_the_inflated_size() {
     // Blocks of 5 bytes without compression, and empty ones.
     let hello = b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f";
     let empty = b"\x00\x00\x00\xff\xff";

@@ -299,7 +299,7 @@ fn the_platforms_certificates_are_the_default() {
 }
 
 #[test]
-fn a_certificate_for_other_hosts_is_told_with_their_names() {
+fn h31_certificate_for_other_hosts_is_refused_and_told_with_their_names() {
     let authority = authority();
     let server = server_tls(&authority.issue(&["a.example", "10.0.0.1"], Validity::Now).unwrap());
     for host in ["localhost", "127.0.0.1"] {

@@ -247,7 +247,7 @@ async fn roots_can_be_added_to_the_platforms() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_other_hosts_is_told_with_their_names() {
+async fn h31_certificate_for_other_hosts_is_refused_and_told_with_their_names() {
     let authority = authority();
     let identity = authority.issue(&["a.example", "10.0.0.1"], Validity::Now).unwrap();
     let server = server_tls(&identity);
