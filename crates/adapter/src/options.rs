@@ -48,6 +48,13 @@ impl ClientOptions {
     #[must_use]
     pub fn for_address(address: Address) -> Self {
         let request = ConnectRequest::new(&address.authority, &address.target);
+        Self::for_request(address, request)
+    }
+
+    /// Options for a request that is made already, with the defaults. The extensions that it offers
+    /// are those of the configuration.
+    #[must_use]
+    pub fn for_request(address: Address, request: ConnectRequest) -> Self {
         Self {
             address,
             request,

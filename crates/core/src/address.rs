@@ -8,7 +8,7 @@ use base64::Engine;
 use url::{Host, Url};
 
 /// Where a WebSocket URL leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// Whether the scheme is `wss`.
     pub secure: bool,
@@ -22,6 +22,18 @@ pub struct Address {
     pub target: String,
     /// The `Authorization` field that a user and a password in the URL stand for.
     pub authorization: Option<String>,
+}
+
+/// What a user and a password became is nobody's to see.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address")
+            .field("secure", &self.secure)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A URL that leads to no WebSocket.

@@ -43,6 +43,9 @@ impl CloseEvent {
     }
 }
 
+/// The longest close reason, in bytes (RFC 6455 section 5.5).
+pub(crate) const MOST_REASON: usize = 123;
+
 /// What a message that waits to be taken counts, in bytes: a little more than its payload, so that
 /// empty ones are bounded too.
 pub(crate) fn counted(message: &Message) -> usize {

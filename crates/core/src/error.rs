@@ -136,6 +136,8 @@ pub enum SendError {
     CloseReasonTooLong,
     /// A text message's bytes are not UTF-8 (section 8.1).
     InvalidUtf8,
+    /// More would wait to be sent than may.
+    BufferFull,
     /// A compressed message, where no extension was agreed on for it (RFC 7692 section 6).
     CompressionNotAgreed,
 }
@@ -150,6 +152,7 @@ impl fmt::Display for SendError {
             Self::ControlPayloadTooLong => "a control frame carries at most 125 bytes",
             Self::CloseReasonTooLong => "a close reason has at most 123 bytes",
             Self::InvalidUtf8 => "the text is not UTF-8",
+            Self::BufferFull => "more would wait to be sent than may",
             Self::CompressionNotAgreed => "compression was not agreed on",
         })
     }

@@ -187,12 +187,12 @@ fn w19_no_open_after_close_while_connecting() {
     for close_first in [true, false] {
         let mut object = connecting();
         if close_first {
-            object.close().unwrap();
+            object.close();
         }
         object.opened(Some("chat"), NegotiatedExtensions::default());
         object.received(Message::text("a"));
         if !close_first {
-            object.close().unwrap();
+            object.close();
         }
         assert_eq!(events(&mut object), []);
         object.closed(CloseEvent::new(CloseStatus::Code(code(1000)), "", true), false, None);
@@ -234,7 +234,7 @@ fn w21_reason_of_over_123_bytes_is_a_syntax_error() {
 fn w22_code_then_reason_are_judged_in_every_state() {
     let long = "a".repeat(124);
     let mut closing = open();
-    closing.close().unwrap();
+    closing.close();
     let mut closed = open();
     closed.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
     let _ = events(&mut closed);
@@ -249,12 +249,12 @@ fn w22_code_then_reason_are_judged_in_every_state() {
 #[test]
 fn w23_close_when_closing_or_closed_does_nothing() {
     let mut object = open();
-    object.close().unwrap();
+    object.close();
     object.close_with(3000, "again").unwrap();
     assert_eq!(commands(&mut object), [Command::Close(None)]);
     object.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
     assert_eq!(events(&mut object), [close(1005, "", true)]);
-    object.close().unwrap();
+    object.close();
     assert_eq!(commands(&mut object), []);
 }
 
@@ -263,7 +263,7 @@ fn w25_queued_messages_go_before_close() {
     let mut object = open();
     object.send(Message::text("a")).unwrap();
     object.send(Message::binary(vec![1])).unwrap();
-    object.close().unwrap();
+    object.close();
     let expected = [
         Command::Send(Message::text("a")),
         Command::Send(Message::binary(vec![1])),
@@ -284,14 +284,15 @@ fn w27_send_while_connecting_is_an_invalid_state() {
 #[test]
 fn w28_send_when_closing_or_closed_only_grows_the_buffered_amount() {
     let mut object = open();
-    object.close().unwrap();
+    object.close();
     object.send(Message::text("abc")).unwrap();
     assert_eq!(object.buffered_amount(), 3);
+    assert_eq!(commands(&mut object), [Command::Close(None)]);
     object.closed(CloseEvent::new(CloseStatus::NoStatus, "", true), false, None);
     let _ = events(&mut object);
     object.send(Message::text("de")).unwrap();
     assert_eq!(object.buffered_amount(), 5);
-    assert_eq!(commands(&mut object), [Command::Close(None)]);
+    assert_eq!(commands(&mut object), []);
 }
 
 #[test]
@@ -309,7 +310,7 @@ fn w30_buffered_amount_falls_as_bytes_go_out_and_never_resets() {
     object.send(Message::binary(vec![0; 10])).unwrap();
     object.transmitted(4);
     assert_eq!(object.buffered_amount(), 6);
-    object.close().unwrap();
+    object.close();
     object.send(Message::binary(vec![0; 100])).unwrap();
     // What was never sent does not go out.
     object.transmitted(50);
@@ -349,7 +350,7 @@ fn w33_message_is_delivered_only_while_open() {
     object.received(Message::text("before"));
     object.received(Message::text("not dispatched yet"));
     assert_eq!(object.poll_event(), Some(message("before")));
-    object.close().unwrap();
+    object.close();
     object.received(Message::text("after"));
     assert_eq!(events(&mut object), []);
 }
@@ -392,6 +393,42 @@ fn w36_lost_connection_is_no_failure_and_its_cause_comes_with_close() {
     object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), false, Some("reset"));
     let close = CloseEvent { code: 1006, reason: String::new(), was_clean: false };
     assert_eq!(events(&mut object), [Event::Close { close, cause: Some("reset") }]);
+}
+
+#[test]
+fn w36_connection_that_is_over_keeps_nothing_that_was_to_be_sent() {
+    let mut object = open();
+    object.send(Message::text("queued")).unwrap();
+    object.closed(CloseEvent::new(CloseStatus::Abnormal, "", false), false, Some("reset"));
+    // The end has not been dispatched yet.
+    assert_eq!(object.ready_state(), ReadyState::Open);
+    object.send(Message::text("late")).unwrap();
+    assert_eq!((object.buffered_amount(), commands(&mut object)), (10, vec![]));
+}
+
+#[test]
+fn w33_messages_that_wait_are_let_go_when_it_is_closed() {
+    let mut object = open();
+    object.received(Message::text("waits"));
+    assert!(object.backlog() > 0);
+    object.close();
+    assert_eq!(object.backlog(), 0);
+    object.received(Message::text("comes"));
+    assert_eq!((object.backlog(), events(&mut object)), (0, vec![]));
+}
+
+#[test]
+fn connection_that_is_given_up_has_failed() {
+    let mut object = open();
+    object.send(Message::text("unsent")).unwrap();
+    object.give_up();
+    assert!(object.is_aborted());
+    assert_eq!(
+        (object.ready_state(), commands(&mut object)),
+        (ReadyState::Closing, vec![Command::Abort])
+    );
+    object.closed(CloseEvent::abnormal(), true, None);
+    assert_eq!(events(&mut object), [Event::Error(None), close(1006, "", false)]);
 }
 
 #[test]
@@ -473,7 +510,7 @@ impl Rules {
                 assert_eq!(object.buffered_amount(), buffered + grown);
             }
             Input::Close => {
-                object.close().unwrap();
+                object.close();
                 assert!(object.ready_state() >= ReadyState::Closing);
                 self.closed_locally = true;
             }

@@ -25,7 +25,7 @@ const CONFIG: SessionConfig = SessionConfig {
         reset_after: Duration::from_secs(10),
     },
     while_down: WhileDown::Refuse,
-    max_buffered: 100,
+    max_buffered: 1000,
 };
 
 const KEEPING: SessionConfig = SessionConfig { while_down: WhileDown::Keep(2), ..CONFIG };
@@ -58,7 +58,7 @@ fn open(session: &mut Session<Cause>, now: Timestamp) {
 }
 
 fn lose(session: &mut Session<Cause>, now: Timestamp) {
-    session.closed(ended(1006), Some(Cause("lost")), true, now, 0);
+    session.closed(ended(1006), Some(Cause("lost")), 0, true, now, 0);
 }
 
 fn down(dropped: usize, retry_in: Option<u64>) -> Option<SessionEvent<Cause>> {
@@ -125,7 +125,7 @@ fn connection_that_was_up_for_a_while_begins_anew() {
 #[test]
 fn failure_that_no_attempt_can_mend_is_the_end() {
     let mut session = session(CONFIG);
-    session.closed(ended(1006), Some(Cause("401")), false, T0, 0);
+    session.closed(ended(1006), Some(Cause("401")), 0, false, T0, 0);
     let Some(SessionEvent::Down { cause, retry_in, .. }) = session.poll_event() else { panic!() };
     assert_eq!((cause, retry_in), (Some(Cause("401")), None));
     assert_eq!(session.next_action(), Next::Stop);
@@ -176,15 +176,82 @@ fn messages_are_kept_while_down_up_to_a_number_and_go_out_in_order() {
 fn bytes_that_wait_are_bounded_but_one_message_always_fits() {
     let mut session = session(CONFIG);
     open(&mut session, T0);
-    let large = "x".repeat(1000);
+    let large = "x".repeat(10_000);
     session.send(Message::text(large.as_str())).unwrap();
     assert_eq!(refused(&mut session, "more"), UnsentReason::Full);
     assert_eq!(sends(&mut session), [large]);
     assert_eq!(refused(&mut session, "more"), UnsentReason::Full);
-    session.transmitted(990);
-    session.send(Message::text("y".repeat(90).as_str())).unwrap();
-    assert_eq!(refused(&mut session, "z"), UnsentReason::Full);
+    session.transmitted(9_900);
+    session.send(Message::text("y".repeat(700).as_str())).unwrap();
+    // Empty ones count, too.
     session.send(Message::text("")).unwrap();
+    assert_eq!(refused(&mut session, "z"), UnsentReason::Full);
+    assert_eq!(refused(&mut session, ""), UnsentReason::Full);
+    assert_eq!(session.buffered_amount(), 800);
+}
+
+#[test]
+fn what_the_connection_had_not_begun_to_write_is_told_as_dropped() {
+    for config in [CONFIG, KEEPING] {
+        let mut session = session(config);
+        open(&mut session, T0);
+        for text in ["one", "two", "three"] {
+            session.send(Message::text(text)).unwrap();
+        }
+        session.poll_command();
+        session.poll_command();
+        session.closed(ended(1006), Some(Cause("lost")), 1, true, after(1), 0);
+        let dropped = if config == KEEPING { 1 } else { 2 };
+        assert_eq!(session.poll_event(), down(dropped, Some(1)));
+    }
+}
+
+#[test]
+fn events_that_nobody_takes_become_one() {
+    let mut session = session(CONFIG);
+    open(&mut session, T0);
+    for round in 0..1000 {
+        let now = after(20 * round);
+        session.send(Message::text("unsent")).unwrap();
+        lose(&mut session, now);
+        session.handle_timeout(now + Duration::from_secs(1));
+        session.opened(None, NegotiatedExtensions::default(), now + Duration::from_secs(1));
+        session.transmitted(0);
+    }
+    let Some(SessionEvent::Down { dropped, .. }) = session.poll_event() else { panic!() };
+    assert_eq!(dropped, 1000);
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Up { .. })));
+    assert_eq!(session.poll_event(), None);
+}
+
+#[test]
+fn giving_up_ends_without_a_closing_handshake() {
+    let mut up = session(CONFIG);
+    open(&mut up, T0);
+    up.send(Message::text("unsent")).unwrap();
+    up.give_up();
+    assert!(up.is_aborted());
+    assert_eq!(up.poll_command(), Some(Command::Abort));
+    up.closed(ended(1006), None, 0, true, T0, 0);
+    let Some(SessionEvent::Down { dropped, retry_in, .. }) = up.poll_event() else { panic!() };
+    assert_eq!((dropped, retry_in, up.next_action()), (1, None, Next::Stop));
+
+    let mut waiting = session(CONFIG);
+    lose(&mut waiting, T0);
+    waiting.give_up();
+    assert_eq!(waiting.next_action(), Next::Stop);
+}
+
+#[test]
+fn waiting_can_be_cut_short() {
+    let mut session = session(CONFIG);
+    session.retry_now();
+    lose(&mut session, T0);
+    assert_eq!(session.next_action(), Next::Wait(after(1)));
+    session.retry_now();
+    open(&mut session, T0);
+    session.retry_now();
+    assert_eq!(session.ready_state(), ReadyState::Open);
 }
 
 #[test]
@@ -203,7 +270,7 @@ fn close_goes_out_behind_what_was_sent_and_is_the_end() {
     // What the peer still sends is delivered.
     session.received(Message::text("theirs"));
     assert_eq!(session.poll_event(), Some(SessionEvent::Message(Message::text("theirs"))));
-    session.closed(ended(1000), None, true, after(1), 0);
+    session.closed(ended(1000), None, 0, true, after(1), 0);
     let end = SessionEvent::Down { close: ended(1000), cause: None, dropped: 0, retry_in: None };
     assert_eq!((session.poll_event(), session.next_action()), (Some(end), Next::Stop));
 }
@@ -217,7 +284,7 @@ fn close_without_a_connection_ends_at_once() {
     assert_eq!(connecting.poll_command(), Some(Command::Abort));
     connecting.opened(None, NegotiatedExtensions::default(), T0);
     assert_eq!(connecting.poll_event(), None);
-    connecting.closed(ended(1006), None, true, T0, 0);
+    connecting.closed(ended(1006), None, 0, true, T0, 0);
     assert_eq!(connecting.next_action(), Next::Stop);
     assert!(matches!(connecting.poll_event(), Some(SessionEvent::Down { retry_in: None, .. })));
 
@@ -304,7 +371,7 @@ fn run(config: SessionConfig, inputs: &[Input]) {
             Input::Opened | Input::Lost | Input::Refused if waits => {}
             Input::Opened => session.opened(None, NegotiatedExtensions::default(), now),
             Input::Lost => lose(&mut session, now),
-            Input::Refused => session.closed(ended(1008), None, false, now, 0),
+            Input::Refused => session.closed(ended(1008), None, 0, false, now, 0),
             Input::Command => {
                 let command = session.poll_command();
                 handed += usize::from(matches!(command, Some(Command::Send(_))));

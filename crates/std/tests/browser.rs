@@ -295,7 +295,7 @@ fn callbacks_are_called_in_order_until_the_end() {
         socket.close_with(4000, "bye").unwrap();
     });
     socket.on_error(|_, cause| panic!("{cause:?}"));
-    socket.on_close(move |_, code, _, was_clean| close(format!("close {code} {was_clean}")));
+    socket.on_close(move |_, code, _, was_clean, _| close(format!("close {code} {was_clean}")));
     socket.run();
     assert_eq!(*log.lock().unwrap(), ["open Open", "message Hello", "close 4000 true"]);
     server.join().unwrap().unwrap();

@@ -21,7 +21,9 @@ use std::time::Duration;
 
 use clients::{LONG, Watch, Watched, accept_from, eventually, listen, promptly, serve};
 use duologue_std::browser::{BrowserHandle, BrowserSocket};
-use duologue_std::{CloseCode, Config, Message, ReadyState, ServerOptions, WebSocket};
+use duologue_std::{
+    CloseCode, Config, Error, Message, ReadyState, SendError, ServerOptions, WebSocket,
+};
 use object::{
     expect_abnormal_close, expect_close, expect_error, expect_message, expect_open, new, options,
     raw_server, with_config,
@@ -214,7 +216,8 @@ fn too_much_to_send_ends_the_connection_though_the_peer_does_not_read() {
         socket.send("one that fits").unwrap();
         socket.send(vec![1; 32 * MIB]).unwrap();
         assert_eq!(socket.ready_state(), ReadyState::Closing);
-        assert!(expect_error(&mut socket).is_none());
+        let cause = expect_error(&mut socket);
+        assert!(matches!(cause, Some(Error::Send(SendError::BufferFull))), "{cause:?}");
         expect_abnormal_close(&mut socket);
         watch.assert_all_gone();
     });

@@ -99,7 +99,7 @@ fn too_much_to_send_ends_the_connection_though_the_peer_does_not_read() {
     });
     promptly(|| {
         socket.send(vec![1; 32 << 20]).unwrap();
-        assert!(matches!(next(&mut socket), Some(BrowserEvent::Error(None))));
+        assert!(matches!(next(&mut socket), Some(BrowserEvent::Error(Some(_)))));
         assert!(matches!(next(&mut socket), Some(BrowserEvent::Close { code: 1006, .. })));
         assert!(next(&mut socket).is_none());
     });

@@ -18,7 +18,7 @@ use duologue_tokio::browser::{
 };
 use duologue_tokio::{
     CloseCode, CloseStatus, Config, Error, HandshakeError, Keepalive, Message, ProtocolError,
-    ReadyState,
+    ReadyState, SendError,
 };
 use support::dialled::{Server, dialled, field, read_request, switching};
 use support::{expect_close, expect_end, frame, read_frame, settle, unmasked, write};
@@ -301,7 +301,8 @@ async fn w31_full_buffer_is_an_error_and_the_end() {
     let before = socket.buffered_amount();
     socket.send(vec![0; 1000]).unwrap();
     assert_eq!(socket.ready_state(), ReadyState::Closing);
-    assert!(failed(&mut socket).await.is_none());
+    let cause = failed(&mut socket).await;
+    assert!(matches!(cause, Some(Error::Send(SendError::BufferFull))), "{cause:?}");
     assert_eq!(socket.buffered_amount(), before + 1000);
 }
 
@@ -425,7 +426,7 @@ async fn callbacks_are_called_in_order() {
         message(format!("message {}", data.as_text().unwrap()));
         socket.close_with(1000, "done").unwrap();
     });
-    socket.on_close(move |_, code, reason, was_clean| {
+    socket.on_close(move |_, code, reason, was_clean, _| {
         close(format!("close {code} {reason} {was_clean}"));
     });
     let running = tokio::spawn(socket.run());
@@ -463,6 +464,38 @@ async fn messages_that_nobody_takes_hold_the_peer_up_and_are_not_lost() {
     }
     let mut server = sender.await.unwrap();
     assert_eq!(server.next().await.unwrap().unwrap(), Message::text("meanwhile"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_with_large_messages_waiting_comes_to_its_end() {
+    let (mut socket, mut server) = object(NONE, 4096);
+    let mut server = server.accept().await;
+    let sender = tokio::spawn(async move {
+        for _ in 0..4 {
+            server.send(vec![7; 2 << 20]).await.unwrap();
+        }
+        while server.next().await.is_some() {}
+    });
+    assert!(matches!(socket.next().await, Some(BrowserEvent::Open)));
+    let event = socket.next().await;
+    assert!(matches!(event, Some(BrowserEvent::Message { .. })), "{event:?}");
+    // The next one fills the room by itself.
+    settle().await;
+    sleep(Duration::from_millis(1)).await;
+    socket.close();
+    assert_eq!(closed(&mut socket).await, (1005, String::new(), true));
+    sender.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_aborted_ends_at_once() {
+    let (mut socket, _raw) = open_raw(100).await;
+    socket.send(vec![0; 10_000]).unwrap();
+    let begun = Instant::now();
+    socket.abort();
+    assert_eq!(socket.ready_state(), ReadyState::Closing);
+    assert!(failed(&mut socket).await.is_none());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,9 @@ use duologue_core::browser::{
     BinaryType, CloseEvent, Command, Creation, DomException, Event, Object,
 };
 use duologue_core::deflate::DeflateConfig;
-use duologue_core::handshake::NegotiatedExtensions;
+use duologue_core::handshake::{ExtensionConfig, NegotiatedExtensions};
 use duologue_core::reconnect::Next;
-use duologue_core::{Config, Message, Timestamp};
+use duologue_core::{Config, Message, ReadyState, SendError, Timestamp};
 
 use crate::error::Error;
 use crate::machine::{Ending, Machine};
@@ -27,22 +27,35 @@ impl BrowserOptions {
     /// # Errors
     ///
     /// [`DomException`], a `SyntaxError`.
-    pub fn new<P: AsRef<str>>(url: &str, protocols: &[P]) -> Result<Self, DomException> {
+    pub fn new(url: &str, protocols: &[&str]) -> Result<Self, DomException> {
         let creation = Creation::new(url, protocols)?;
         let config = Config { deflate: Some(DeflateConfig::DEFAULT), ..Config::DEFAULT };
-        // What is fetched is never from a cache (WHATWG WebSockets, "establish a WebSocket
-        // connection").
-        let client = ClientOptions::for_address(creation.address().clone())
-            .require_subprotocol(true)
-            .field("Pragma", "no-cache")
-            .field("Cache-Control", "no-cache")
-            .with_config(config);
+        let request = creation.request(ExtensionConfig::default());
         let client =
-            protocols.iter().fold(client, |client, protocol| client.subprotocol(protocol.as_ref()));
+            ClientOptions::for_request(creation.address().clone(), request).with_config(config);
         Ok(Self { creation, client, max_buffered: u64::MAX })
     }
 
-    /// Changes how the connection is made: fields such as `Origin` or `Cookie`, limits, TLS.
+    /// Changes the configuration, which is the default one with compression.
+    ///
+    /// ```
+    /// use duologue_adapter::machine::BrowserOptions;
+    /// use duologue_adapter::{Config, Keepalive};
+    ///
+    /// let keepalive = Keepalive { always: true, ..Keepalive::DEFAULT };
+    /// let options = BrowserOptions::new("ws://example.com/chat", &[])?
+    ///     .with_config(|config| Config { keepalive: Some(keepalive), ..config });
+    /// # Ok::<(), duologue_adapter::browser::DomException>(())
+    /// ```
+    #[must_use]
+    pub fn with_config(self, change: impl FnOnce(Config) -> Config) -> Self {
+        self.with_client(|client| {
+            let config = change(*client.config());
+            client.with_config(config)
+        })
+    }
+
+    /// Changes how the connection is made: fields such as `Origin` or `Cookie`, TLS.
     ///
     /// ```
     /// use duologue_adapter::machine::BrowserOptions;
@@ -63,6 +76,12 @@ impl BrowserOptions {
     pub const fn with_max_buffered(mut self, bytes: u64) -> Self {
         self.max_buffered = bytes;
         self
+    }
+
+    /// Gives how the connection is made.
+    pub fn requests(&self) -> impl Fn() -> ClientOptions + Send + use<> {
+        let client = self.client.clone();
+        move || client.clone()
     }
 
     /// How the connection is made.
@@ -152,10 +171,12 @@ impl Machine for BrowserMachine {
         self.object.transmitted(bytes);
     }
 
-    fn closed(&mut self, ending: Ending, _now: Timestamp) {
+    fn closed(&mut self, ending: Ending, _retry: bool, _now: Timestamp) {
         self.is_over = true;
         let failed = ending.is_failure();
-        self.object.closed(ending.close, failed, ending.cause);
+        let full = || self.object.is_full().then_some(Error::Send(SendError::BufferFull));
+        let cause = ending.cause.or_else(full);
+        self.object.closed(ending.close, failed, cause);
     }
 
     fn poll_command(&mut self) -> Option<Command> {
@@ -176,6 +197,10 @@ impl Machine for BrowserMachine {
 
     fn backlog(&self) -> usize {
         self.object.backlog()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.object.ready_state() >= ReadyState::Closing
     }
 
     fn discard(&mut self) {

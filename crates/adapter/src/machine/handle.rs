@@ -37,8 +37,13 @@ impl BrowserHandle {
 
     /// `close()`: an empty Close frame, behind what is queued.
     pub fn close(&self) {
-        // Without a code and a reason there is nothing to refuse.
-        let _ = self.shared.ask(|machine| machine.object.close());
+        self.shared.ask(|machine| machine.object.close());
+    }
+
+    /// Gives the connection up at once, without a closing handshake and without what is queued,
+    /// which no page can do. It ends with `error` and `close` (1006).
+    pub fn abort(&self) {
+        self.shared.ask(|machine| machine.object.give_up());
     }
 
     /// `close(code, reason)`. Without a code there is no reason.
@@ -134,6 +139,24 @@ impl ReconnectingHandle {
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let close = |machine: &mut SessionMachine| machine.session.close(Some((code, reason)));
         self.shared.ask(close).map_err(|error: SendError| Error::Send(error))
+    }
+
+    /// As [`close`](Self::close), with an empty Close frame, which the peer reports as 1005.
+    pub fn close_without_code(&self) {
+        // Without a reason there is nothing to refuse.
+        let _ = self.shared.ask(|machine| machine.session.close(None));
+    }
+
+    /// Gives up at once: the connection, without a closing handshake and without what is sent, and
+    /// all further attempts.
+    pub fn abort(&self) {
+        self.shared.ask(|machine| machine.session.give_up());
+    }
+
+    /// Makes the next attempt now instead of later: the network is back, perhaps. It does nothing
+    /// while there is a connection or an attempt.
+    pub fn retry_now(&self) {
+        self.shared.ask(|machine| machine.session.retry_now());
     }
 
     /// `Connecting` also between two attempts; `Closed` when none is to come.

@@ -20,7 +20,7 @@ pub struct Handlers {
 type OnOpen = Box<dyn FnMut(&BrowserHandle) + Send>;
 type OnMessage = Box<dyn FnMut(&BrowserHandle, &Message) + Send>;
 type OnError = Box<dyn FnMut(&BrowserHandle, Option<&Error>) + Send>;
-type OnClose = Box<dyn FnMut(&BrowserHandle, u16, &str, bool) + Send>;
+type OnClose = Box<dyn FnMut(&BrowserHandle, u16, &str, bool, Option<&Error>) + Send>;
 
 impl Handlers {
     /// Sets what is called when the connection is open.
@@ -41,11 +41,11 @@ impl Handlers {
         self.error = Some(Box::new(handler));
     }
 
-    /// Sets what is called when the connection is over, with the code, the reason, and whether the
-    /// close was clean.
+    /// Sets what is called when the connection is over, with the code, the reason, whether the
+    /// close was clean, and why the connection was lost, where no error has told it.
     pub fn on_close(
         &mut self,
-        handler: impl FnMut(&BrowserHandle, u16, &str, bool) + Send + 'static,
+        handler: impl FnMut(&BrowserHandle, u16, &str, bool, Option<&Error>) + Send + 'static,
     ) {
         self.close = Some(Box::new(handler));
     }
@@ -68,9 +68,9 @@ impl Handlers {
                     handler(handle, cause.as_ref());
                 }
             }
-            BrowserEvent::Close { code, reason, was_clean, .. } => {
+            BrowserEvent::Close { code, reason, was_clean, cause } => {
                 if let Some(handler) = &mut self.close {
-                    handler(handle, *code, reason, *was_clean);
+                    handler(handle, *code, reason, *was_clean, cause.as_ref());
                 }
             }
         }

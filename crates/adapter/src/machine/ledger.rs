@@ -57,6 +57,12 @@ impl Ledger {
         out
     }
 
+    /// How many messages have no byte written yet, where the bytes before `position` are.
+    #[must_use]
+    pub fn unbegun(&self, position: u64) -> usize {
+        self.entries.iter().rev().take_while(|entry| entry.begin >= position).count()
+    }
+
     /// The connection is over: what is not written never will be.
     pub fn clear(&mut self) {
         self.entries.clear();
@@ -108,6 +114,8 @@ mod tests {
         assert_eq!(ledger.written(106), 5);
         assert_eq!(ledger.written(500), 5);
         ledger.queued(10, 600, 612);
+        ledger.queued(0, 612, 614);
+        assert_eq!((ledger.unbegun(600), ledger.unbegun(601), ledger.unbegun(613)), (2, 1, 0));
         ledger.clear();
         assert_eq!(ledger.written(1000), 0);
     }

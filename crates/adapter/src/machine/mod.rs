@@ -9,6 +9,8 @@ mod ledger;
 mod session;
 mod shared;
 
+use std::sync::Arc;
+
 use duologue_core::handshake::NegotiatedExtensions;
 pub use duologue_core::reconnect::{Command, Next};
 use duologue_core::{Message, Timestamp};
@@ -20,6 +22,9 @@ pub use handlers::Handlers;
 pub use ledger::Ledger;
 pub use session::{ReconnectOptions, SessionMachine};
 pub use shared::Shared;
+
+/// Whether to connect again after this.
+pub type Judge = Arc<dyn Fn(&Ending) -> bool + Send + Sync>;
 
 /// How many bytes of messages may wait for the application before a driver stops to read.
 pub const MOST_BACKLOG: usize = 1 << 20;
@@ -62,8 +67,13 @@ pub trait Machine: Send + 'static {
     /// So many bytes of payload have reached the network.
     fn transmitted(&mut self, bytes: u64);
 
-    /// The connection is over, or the attempt to connect has failed.
-    fn closed(&mut self, ending: Ending, now: Timestamp);
+    /// Who judges whether to connect again after an end, if somebody does.
+    fn judge(&self) -> Option<Judge> {
+        None
+    }
+
+    /// The connection is over, or the attempt to connect has failed. `retry` is the judgement.
+    fn closed(&mut self, ending: Ending, retry: bool, now: Timestamp);
 
     /// The next thing to be done on the connection.
     fn poll_command(&mut self) -> Option<Command>;
@@ -73,6 +83,9 @@ pub trait Machine: Send + 'static {
 
     /// What has come and waits to be taken, in bytes.
     fn backlog(&self) -> usize;
+
+    /// Whether the application has begun to close.
+    fn is_closing(&self) -> bool;
 
     /// Nobody can reach the machine any more: it comes to its end.
     fn discard(&mut self);

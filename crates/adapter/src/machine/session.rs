@@ -10,11 +10,11 @@ use duologue_core::reconnect::{
 use duologue_core::{Message, ReadyState, Timestamp};
 
 use crate::error::Error;
-use crate::machine::{Ending, Machine};
+use crate::machine::{Ending, Judge, Machine};
 use crate::options::ClientOptions;
 
-/// Whether to connect again after this.
-type Judge = Arc<dyn Fn(&Ending) -> bool + Send + Sync>;
+/// What is to be changed about a request before each attempt.
+type Prepare = Arc<dyn Fn(ClientOptions) -> ClientOptions + Send + Sync>;
 
 /// What to connect to, again and again, and how.
 #[derive(Clone)]
@@ -22,6 +22,7 @@ pub struct ReconnectOptions {
     client: ClientOptions,
     session: SessionConfig,
     judge: Judge,
+    prepare: Option<Prepare>,
 }
 
 impl ReconnectOptions {
@@ -29,7 +30,7 @@ impl ReconnectOptions {
     #[must_use]
     pub fn new(client: ClientOptions) -> Self {
         let judge = Arc::new(Ending::is_worth_retrying);
-        Self { client, session: SessionConfig::DEFAULT, judge }
+        Self { client, session: SessionConfig::DEFAULT, judge, prepare: None }
     }
 
     /// Sets when to connect again.
@@ -47,25 +48,56 @@ impl ReconnectOptions {
         self
     }
 
-    /// Sets how many bytes of payload may wait to be sent. Default 1 MiB.
+    /// Sets how many bytes may wait to be sent; a message counts a little more than its payload.
+    /// Default 1 MiB.
     #[must_use]
     pub const fn with_max_buffered(mut self, bytes: usize) -> Self {
         self.session.max_buffered = bytes;
         self
     }
 
+    /// Sets what is changed about the request before each attempt, the first one among them: such
+    /// as to put in a token that expires. It is called where the work is done, and should not wait.
+    ///
+    /// ```
+    /// use duologue_adapter::ClientOptions;
+    /// use duologue_adapter::machine::ReconnectOptions;
+    ///
+    /// # fn token() -> String { String::new() }
+    /// let options = ReconnectOptions::new(ClientOptions::new("ws://example.com/")?)
+    ///     .with_request(|client| client.field("Authorization", format!("Bearer {}", token())));
+    /// # Ok::<(), duologue_adapter::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_request(
+        mut self,
+        prepare: impl Fn(ClientOptions) -> ClientOptions + Send + Sync + 'static,
+    ) -> Self {
+        self.prepare = Some(Arc::new(prepare));
+        self
+    }
+
     /// Sets who judges whether to connect again after an end, in place of
-    /// [`Ending::is_worth_retrying`].
+    /// [`Ending::is_worth_retrying`]. It is called where the work is done, and should not wait.
     #[must_use]
     pub fn retry_if(mut self, judge: impl Fn(&Ending) -> bool + Send + Sync + 'static) -> Self {
         self.judge = Arc::new(judge);
         self
     }
 
-    /// How a connection is made.
+    /// How a connection is made, before it is changed for an attempt.
     #[must_use]
     pub const fn client(&self) -> &ClientOptions {
         &self.client
+    }
+
+    /// Gives how a connection is made, anew for each attempt.
+    pub fn requests(&self) -> impl Fn() -> ClientOptions + Send + use<> {
+        let (client, prepare) = (self.client.clone(), self.prepare.clone());
+        move || match &prepare {
+            Some(prepare) => prepare(client.clone()),
+            None => client.clone(),
+        }
     }
 }
 
@@ -133,12 +165,14 @@ impl Machine for SessionMachine {
         self.session.transmitted(bytes);
     }
 
-    fn closed(&mut self, ending: Ending, now: Timestamp) {
-        // Nobody is asked about a client that is being closed: there is no further attempt. So a
-        // judge that panics is not asked again when its client is ended because of that.
-        let goes_on = self.session.ready_state() < ReadyState::Closing;
-        let retry = goes_on && (self.judge)(&ending);
-        self.session.closed(ending.close, ending.cause, retry, now, rand::random());
+    fn judge(&self) -> Option<Judge> {
+        // Nobody is asked about a client that is being closed: there is no further attempt.
+        (!self.is_closing()).then(|| Arc::clone(&self.judge))
+    }
+
+    fn closed(&mut self, ending: Ending, retry: bool, now: Timestamp) {
+        let Ending { close, cause, unbegun, .. } = ending;
+        self.session.closed(close, cause, unbegun, retry, now, rand::random());
     }
 
     fn poll_command(&mut self) -> Option<Command> {
@@ -151,6 +185,10 @@ impl Machine for SessionMachine {
 
     fn backlog(&self) -> usize {
         self.session.backlog()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.session.ready_state() >= ReadyState::Closing
     }
 
     fn discard(&mut self) {

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use duologue_core::Timestamp;
 use duologue_core::reconnect::Next;
+use duologue_core::{Message, Timestamp};
 
 use crate::machine::{Command, Ending, Ledger, MOST_BACKLOG, Machine};
 
@@ -83,22 +83,22 @@ impl<M: Machine> Shared<M> {
         let (event, driver) = {
             let mut state = self.state();
             let was_full = state.machine.backlog() >= MOST_BACKLOG;
-            match state.machine.poll_event() {
-                Some(event) => {
-                    // The driver may read on.
-                    let reads_on = was_full && state.machine.backlog() < MOST_BACKLOG;
-                    state.asked |= reads_on;
-                    (event, reads_on.then(|| state.driver.take()).flatten())
-                }
-                None if state.finished => return Poll::Ready(None),
-                None => {
+            let event = state.machine.poll_event();
+            // The driver may read on, also where messages were dropped and nothing is told.
+            let reads_on = was_full && state.machine.backlog() < MOST_BACKLOG;
+            state.asked |= reads_on;
+            let driver = reads_on.then(|| state.driver.take()).flatten();
+            let event = match event {
+                None if !state.finished => {
                     state.events = Some(context.waker().clone());
-                    return Poll::Pending;
+                    Poll::Pending
                 }
-            }
+                event => Poll::Ready(event),
+            };
+            (event, driver)
         };
         wake(driver);
-        Poll::Ready(Some(event))
+        event
     }
 
     /// The application: nobody takes events any more, and the machine comes to its end.
@@ -135,9 +135,20 @@ impl<M: Machine> Shared<M> {
         self.look(Machine::is_aborted)
     }
 
-    /// The driver: whether messages may be handed in.
+    /// The driver: whether to read on. While the application closes, it does so whatever waits, so
+    /// that the peer's Close frame is heard.
     pub fn takes_messages(&self) -> bool {
-        self.look(Machine::backlog) < MOST_BACKLOG
+        self.look(|machine| machine.backlog() < MOST_BACKLOG || machine.is_closing())
+    }
+
+    /// The driver: hands in a message. It is dropped if the application closes and takes none of
+    /// those that wait.
+    pub fn received(&self, message: Message) {
+        self.tell(|machine| {
+            if machine.backlog() < MOST_BACKLOG {
+                machine.received(message);
+            }
+        });
     }
 
     /// The driver: the next thing to be done on the connection.
@@ -197,9 +208,16 @@ impl<M: Machine> Shared<M> {
         self.state().round_trip = round_trip;
     }
 
-    /// The driver: the connection, or the attempt, is over.
-    pub fn closed(&self, ending: Ending, now: Timestamp) {
-        self.tell(|machine| machine.closed(ending, now));
+    /// The driver: the connection, or the attempt, is over. The application may be asked whether to
+    /// connect again, and may call the machine then.
+    pub fn closed(&self, mut ending: Ending, now: Timestamp) {
+        let judge = {
+            let state = self.state();
+            ending.unbegun = state.ledger.unbegun(state.position);
+            state.machine.judge()
+        };
+        let retry = judge.is_some_and(|judge| judge(&ending));
+        self.tell(|machine| machine.closed(ending, retry, now));
     }
 
     /// The driver: it is done, and no event comes any more.
@@ -209,7 +227,7 @@ impl<M: Machine> Shared<M> {
             if state.machine.next_action() != Next::Stop {
                 // The driver was ended from outside, such as with its runtime.
                 state.machine.discard();
-                state.machine.closed(Ending::aborted(), now);
+                state.machine.closed(Ending::aborted(), false, now);
                 state.drain();
             }
             state.finished = true;

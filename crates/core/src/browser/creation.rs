@@ -52,13 +52,19 @@ impl Creation {
         &self.address
     }
 
-    /// The request to open the connection with: its answer must choose one of the protocols, if any
-    /// are offered.
+    /// The request to open the connection with: with the URL's credentials, for no cache to answer,
+    /// and its answer must choose one of the protocols, if any are offered.
     #[must_use]
     pub fn request(&self, extensions: ExtensionConfig) -> ConnectRequest {
         let request = ConnectRequest::new(&self.address.authority, &self.address.target)
             .extensions(extensions)
-            .require_subprotocol(true);
+            .require_subprotocol(true)
+            .field("Pragma", "no-cache")
+            .field("Cache-Control", "no-cache");
+        let request = match &self.address.authorization {
+            Some(authorization) => request.field("Authorization", authorization),
+            None => request,
+        };
         self.protocols.iter().fold(request, ConnectRequest::subprotocol)
     }
 }

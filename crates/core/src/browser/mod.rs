@@ -23,7 +23,7 @@
 //! assert_eq!((object.ready_state(), object.protocol()), (ReadyState::Open, "chat"));
 //!
 //! object.send(Message::text("Hello"))?;
-//! object.close()?;
+//! object.close();
 //! assert_eq!(object.poll_command(), Some(Command::Send(Message::text("Hello"))));
 //! assert_eq!(object.poll_command(), Some(Command::Close(None)));
 //! object.transmitted(5);

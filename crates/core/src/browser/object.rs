@@ -6,13 +6,10 @@ use alloc::string::{String, ToString};
 use crate::browser::creation::Creation;
 use crate::browser::exception::DomException;
 use crate::close_code::CloseCode;
-use crate::command::{CloseEvent, Command, counted};
+use crate::command::{CloseEvent, Command, MOST_REASON, counted};
 use crate::handshake::NegotiatedExtensions;
 use crate::message::Message;
 use crate::ready_state::ReadyState;
-
-/// The longest close reason, in bytes (RFC 6455 section 5.5).
-const MOST_REASON: usize = 123;
 
 /// What a script would have binary messages as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,6 +80,8 @@ pub struct Object<E> {
     commands: VecDeque<Command>,
     /// The connection is to be given up, whatever was asked for before.
     is_aborted: bool,
+    /// There is no connection any more, though that may not have been dispatched.
+    is_over: bool,
     /// What the messages that came and were not dispatched count.
     backlog: usize,
 }
@@ -106,6 +105,7 @@ impl<E> Object<E> {
             ready: VecDeque::new(),
             commands: VecDeque::new(),
             is_aborted: false,
+            is_over: false,
             backlog: 0,
         }
     }
@@ -171,7 +171,7 @@ impl<E> Object<E> {
         }
         let length = message.len() as u64;
         self.buffered_amount = self.buffered_amount.saturating_add(length);
-        if self.ready_state != ReadyState::Open {
+        if self.ready_state != ReadyState::Open || self.is_over {
             return Ok(());
         }
         if self.buffered_amount > self.max_buffered {
@@ -186,13 +186,8 @@ impl<E> Object<E> {
     }
 
     /// `close()`, without a code.
-    ///
-    /// # Errors
-    ///
-    /// Never; it is there to be like [`close_with`](Self::close_with).
-    pub fn close(&mut self) -> Result<(), DomException> {
+    pub fn close(&mut self) {
         self.begin_close(None);
-        Ok(())
     }
 
     /// `close(code, reason)`: the code is judged first, then the reason, in every state.
@@ -215,6 +210,15 @@ impl<E> Object<E> {
         self.begin_close(Some((CloseCode::GOING_AWAY, String::new())));
     }
 
+    /// Gives the connection up at once, without a closing handshake and without what is queued,
+    /// which no page can do. It ends as one that has failed.
+    pub fn give_up(&mut self) {
+        if self.ready_state != ReadyState::Closed && !self.is_over {
+            self.ready_state = ReadyState::Closing;
+            self.abort();
+        }
+    }
+
     fn begin_close(&mut self, close: Option<(CloseCode, String)>) {
         match self.ready_state {
             ReadyState::Connecting => self.abort(),
@@ -222,10 +226,18 @@ impl<E> Object<E> {
             ReadyState::Closing | ReadyState::Closed => return,
         }
         self.ready_state = ReadyState::Closing;
+        self.drop_received();
+    }
+
+    /// Messages are delivered only while it is open, so those that wait are let go at once.
+    fn drop_received(&mut self) {
+        self.tasks.retain(|task| !matches!(task, Task::Received(_)));
+        self.backlog = 0;
     }
 
     /// Nothing that is not yet on its way is sent any more.
     fn abort(&mut self) {
+        self.drop_received();
         self.commands.clear();
         self.commands.push_back(Command::Abort);
         self.is_aborted = true;
@@ -239,6 +251,9 @@ impl<E> Object<E> {
 
     /// A message came.
     pub fn received(&mut self, message: Message) {
+        if self.ready_state >= ReadyState::Closing {
+            return;
+        }
         self.backlog = self.backlog.saturating_add(counted(&message));
         self.tasks.push_back(Task::Received(message));
     }
@@ -258,6 +273,8 @@ impl<E> Object<E> {
     /// The connection is over, or never was. `failed` tells whether this end failed it (RFC 6455
     /// section 7.1.7), rather than that it was closed or lost; one that never opened has failed.
     pub fn closed(&mut self, close: CloseEvent, failed: bool, cause: Option<E>) {
+        self.is_over = true;
+        self.commands.clear();
         self.tasks.push_back(Task::Closed { close, failed, cause });
     }
 
@@ -265,6 +282,12 @@ impl<E> Object<E> {
     #[must_use]
     pub const fn is_aborted(&self) -> bool {
         self.is_aborted
+    }
+
+    /// Whether it was given up because more was to be buffered than may be.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// What has come and waits to be dispatched, in bytes: a driver stops to read past a bound.
@@ -312,7 +335,7 @@ impl<E> Object<E> {
                 self.ready_state = ReadyState::Closed;
                 // A connection that never opened has failed, whatever ended it.
                 let (failed, close) = if self.was_open {
-                    (failed || self.is_full, close)
+                    (failed || self.is_aborted, close)
                 } else {
                     (true, CloseEvent::abnormal())
                 };

@@ -18,7 +18,7 @@ use crate::opening::server::into_vec;
 const ROOM: usize = 2048;
 
 /// What a client asks for, owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConnectRequest {
     authority: String,
     target: String,
@@ -103,15 +103,37 @@ impl ConnectRequest {
     }
 }
 
+/// The values of fields, such as `Authorization` and `Cookie`, are nobody's to see.
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("ConnectRequest")
+            .field("authority", &self.authority)
+            .field("target", &self.target)
+            .field("origin", &self.origin)
+            .field("subprotocols", &self.subprotocols)
+            .field("fields", &fields)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Writes a request and reads the response. An adapter writes
 /// [`request_bytes`](Self::request_bytes), then appends to [`read_room`](Self::read_room) until
 /// [`poll`](Self::poll) has a result.
-#[derive(Debug)]
 pub struct ClientOpening {
     handshake: ClientHandshake,
     request: ConnectRequest,
     request_bytes: Vec<u8>,
     received: BytesMut,
+}
+
+impl fmt::Debug for ClientOpening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientOpening")
+            .field("request", &self.request)
+            .field("received", &self.received.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// An established connection.

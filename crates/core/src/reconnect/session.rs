@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::close_code::CloseCode;
-use crate::command::{CloseEvent, Command, counted};
+use crate::command::{CloseEvent, Command, MOST_REASON, counted};
 use crate::error::SendError;
 use crate::handshake::NegotiatedExtensions;
 use crate::message::Message;
@@ -14,16 +14,14 @@ use crate::ready_state::ReadyState;
 use crate::reconnect::policy::{Backoff, ReconnectPolicy};
 use crate::time::Timestamp;
 
-/// The longest close reason, in bytes (RFC 6455 section 5.5).
-const MOST_REASON: usize = 123;
-
 /// What becomes of messages that are sent while there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhileDown {
     /// They are refused. This is the default: a message that is late may be worse than none.
     Refuse,
-    /// So many are kept at most, and go out, in order, with the next connection; further ones are
-    /// refused.
+    /// Up to so many wait for the next connection, and go out with it, in order; further ones are
+    /// refused. What was sent before, and was not handed to the connection that is lost, waits
+    /// too, however much it is.
     Keep(usize),
 }
 
@@ -34,8 +32,8 @@ pub struct SessionConfig {
     pub policy: ReconnectPolicy,
     /// What becomes of messages that are sent while there is no connection. Default: refused.
     pub while_down: WhileDown,
-    /// How many bytes of payload may wait to be sent, connected or not; a message past that is
-    /// refused, unless nothing else waits. Default 1 MiB.
+    /// How many bytes may wait to be sent, connected or not; a message past that is refused, unless
+    /// nothing else waits. A message counts a little more than its payload. Default 1 MiB.
     pub max_buffered: usize,
 }
 
@@ -72,9 +70,9 @@ pub enum SessionEvent<E> {
         close: CloseEvent,
         /// Why, if it failed.
         cause: Option<E>,
-        /// How many messages are given up because of it: those that were sent and that no
-        /// connection had begun to write. What had been handed to the transport may have arrived
-        /// or not; none of it is sent again.
+        /// How many messages are given up because of it that have certainly not arrived: no byte of
+        /// them had been handed to the transport. What had been, in part or whole, may have arrived
+        /// or not, and is not counted. None of it is sent again.
         dropped: usize,
         /// How long until the next attempt; `None` if there is none, and then nothing follows.
         retry_in: Option<Duration>,
@@ -145,8 +143,10 @@ enum Phase {
 /// [`transmitted`](Self::transmitted)), and tells of the end of each connection and of each attempt
 /// that failed ([`closed`](Self::closed)). [`poll_event`](Self::poll_event) tells the application.
 ///
-/// Nothing is sent twice. A message is handed to the transport at most once; what a connection had
-/// begun to write when it was lost may have arrived or not.
+/// Nothing is sent twice. A message is handed to one connection at most; what that had begun to
+/// write when it was lost may have arrived or not.
+///
+/// Events must be taken. Where nobody takes them, those of connections that come and go become one.
 #[derive(Debug)]
 pub struct Session<E> {
     config: SessionConfig,
@@ -156,7 +156,10 @@ pub struct Session<E> {
     close: Option<Command>,
     /// Messages that no connection has been handed.
     outbox: VecDeque<Message>,
-    outbox_bytes: usize,
+    /// Their payload, in bytes.
+    outbox_bytes: u64,
+    /// What they count towards the limit.
+    outbox_counted: usize,
     /// Bytes of payload that the connection was handed and has not written.
     in_flight: u64,
     events: VecDeque<SessionEvent<E>>,
@@ -175,6 +178,7 @@ impl<E> Session<E> {
             close: None,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
+            outbox_counted: 0,
             in_flight: 0,
             events: VecDeque::new(),
             backlog: 0,
@@ -195,21 +199,22 @@ impl<E> Session<E> {
             {
                 Some(UnsentReason::Down)
             }
-            _ if self.is_full(message.len()) => Some(UnsentReason::Full),
+            _ if self.is_full(&message) => Some(UnsentReason::Full),
             _ => None,
         };
         if let Some(reason) = reason {
             return Err(Unsent { message, reason });
         }
-        self.outbox_bytes = self.outbox_bytes.saturating_add(message.len());
+        self.outbox_bytes = self.outbox_bytes.saturating_add(message.len() as u64);
+        self.outbox_counted = self.outbox_counted.saturating_add(counted(&message));
         self.outbox.push_back(message);
         Ok(())
     }
 
     /// One message may always wait, however large.
-    fn is_full(&self, further: usize) -> bool {
-        let waiting = self.buffered_amount();
-        let after = waiting.saturating_add(further as u64);
+    fn is_full(&self, further: &Message) -> bool {
+        let waiting = self.in_flight.saturating_add(self.outbox_counted as u64);
+        let after = waiting.saturating_add(counted(further) as u64);
         waiting > 0 && after > self.config.max_buffered as u64
     }
 
@@ -232,10 +237,28 @@ impl<E> Session<E> {
             }
             // The driver gives the attempt up, and tells so.
             Phase::Connecting => self.phase = Phase::Abandoned,
-            Phase::Waiting(_) => self.end(CloseEvent::abnormal(), None),
+            Phase::Waiting(_) => self.end(CloseEvent::abnormal(), None, 0),
             Phase::Closing | Phase::Abandoned | Phase::Over => {}
         }
         Ok(())
+    }
+
+    /// Gives up at once: the connection, without a closing handshake and without what is sent, and
+    /// all further attempts.
+    pub fn give_up(&mut self) {
+        match self.phase {
+            Phase::Connecting | Phase::Up | Phase::Closing => self.phase = Phase::Abandoned,
+            Phase::Waiting(_) => self.end(CloseEvent::abnormal(), None, 0),
+            Phase::Abandoned | Phase::Over => {}
+        }
+    }
+
+    /// Makes the next attempt now instead of later: the network is back, perhaps. It does nothing
+    /// unless the session waits.
+    pub fn retry_now(&mut self) {
+        if matches!(self.phase, Phase::Waiting(_)) {
+            self.phase = Phase::Connecting;
+        }
     }
 
     /// Nobody can reach the session any more: it closes with 1001.
@@ -253,8 +276,8 @@ impl<E> Session<E> {
         }
     }
 
-    /// Whether the attempt that is being made is to be given up, and [`closed`](Self::closed) to be
-    /// told.
+    /// Whether the connection, or the attempt to connect, is to be given up at once, and
+    /// [`closed`](Self::closed) to be told.
     #[must_use]
     pub const fn is_aborted(&self) -> bool {
         matches!(self.phase, Phase::Abandoned)
@@ -295,45 +318,69 @@ impl<E> Session<E> {
         self.in_flight = self.in_flight.saturating_sub(bytes);
     }
 
-    /// The connection is over, or the attempt has failed: with the peer's code and reason, and the
-    /// `cause` if it failed. `retry` tells whether another attempt makes sense; `random` is 64
-    /// random bits.
+    /// The connection is over, or the attempt has failed: with the peer's code and reason, the
+    /// `cause` if it failed, and how many of the messages that it was handed it had not begun to
+    /// write. `retry` tells whether another attempt makes sense; `random` is 64 random bits.
     pub fn closed(
         &mut self,
         close: CloseEvent,
         cause: Option<E>,
+        unbegun: usize,
         retry: bool,
         now: Timestamp,
         random: u64,
     ) {
         self.in_flight = 0;
         if !matches!(self.phase, Phase::Connecting | Phase::Up) || !retry {
-            return self.end(close, cause);
+            return self.end(close, cause, unbegun);
         }
         let Some(at) = self.backoff.disconnected(now, random) else {
-            return self.end(close, cause);
+            return self.end(close, cause, unbegun);
         };
         self.phase = Phase::Waiting(at);
         let dropped = match self.config.while_down {
-            WhileDown::Keep(_) => 0,
-            WhileDown::Refuse => self.empty_outbox(),
+            WhileDown::Keep(_) => unbegun,
+            WhileDown::Refuse => unbegun.saturating_add(self.empty_outbox()),
         };
-        let retry_in = Some(at.saturating_since(now));
-        self.events.push_back(SessionEvent::Down { close, cause, dropped, retry_in });
+        self.tell_down(close, cause, dropped, Some(at.saturating_since(now)));
     }
 
-    fn end(&mut self, close: CloseEvent, cause: Option<E>) {
+    fn end(&mut self, close: CloseEvent, cause: Option<E>, unbegun: usize) {
         if self.phase != Phase::Over {
             self.phase = Phase::Over;
-            let dropped = self.empty_outbox();
-            self.events.push_back(SessionEvent::Down { close, cause, dropped, retry_in: None });
+            let dropped = unbegun.saturating_add(self.empty_outbox());
+            self.tell_down(close, cause, dropped, None);
         }
+    }
+
+    /// Tells that the connection is down. Where that was told before and nobody has heard it, it is
+    /// told once, and what came up in between is not told at all: so however often the connection
+    /// comes and goes, few events wait.
+    fn tell_down(
+        &mut self,
+        close: CloseEvent,
+        cause: Option<E>,
+        mut dropped: usize,
+        retry_in: Option<Duration>,
+    ) {
+        let before_last = self.events.len().checked_sub(2).and_then(|at| self.events.get(at));
+        if matches!(self.events.back(), Some(SessionEvent::Up { .. }))
+            && matches!(before_last, Some(SessionEvent::Down { .. }))
+        {
+            self.events.pop_back();
+        }
+        if let Some(SessionEvent::Down { dropped: earlier, .. }) = self.events.back() {
+            dropped = dropped.saturating_add(*earlier);
+            self.events.pop_back();
+        }
+        self.events.push_back(SessionEvent::Down { close, cause, dropped, retry_in });
     }
 
     fn empty_outbox(&mut self) -> usize {
         let dropped = self.outbox.len();
         self.outbox.clear();
         self.outbox_bytes = 0;
+        self.outbox_counted = 0;
         dropped
     }
 
@@ -345,7 +392,8 @@ impl<E> Session<E> {
             Phase::Up | Phase::Closing => {}
         }
         if let Some(message) = self.outbox.pop_front() {
-            self.outbox_bytes = self.outbox_bytes.saturating_sub(message.len());
+            self.outbox_bytes = self.outbox_bytes.saturating_sub(message.len() as u64);
+            self.outbox_counted = self.outbox_counted.saturating_sub(counted(&message));
             self.in_flight = self.in_flight.saturating_add(message.len() as u64);
             return Some(Command::Send(message));
         }
@@ -381,6 +429,6 @@ impl<E> Session<E> {
     /// Bytes of payload that are sent or kept and have not reached the network.
     #[must_use]
     pub const fn buffered_amount(&self) -> u64 {
-        self.in_flight.saturating_add(self.outbox_bytes as u64)
+        self.in_flight.saturating_add(self.outbox_bytes)
     }
 }

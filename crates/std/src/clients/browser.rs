@@ -42,7 +42,7 @@ use crate::transport::TryClone;
 /// #     }
 /// #     Ok::<_, duologue_std::Error>(())
 /// # });
-/// let mut socket = BrowserSocket::new(&url, &[""; 0])?;
+/// let mut socket = BrowserSocket::new(&url, &[])?;
 /// while let Some(event) = socket.next() {
 ///     match event {
 ///         BrowserEvent::Open => socket.send("Hello")?,
@@ -75,7 +75,7 @@ impl BrowserSocket {
     ///
     /// [`DomException`], a `SyntaxError`: the URL or a protocol is not valid. That there is no
     /// connection to be had comes as events.
-    pub fn new<P: AsRef<str>>(url: &str, protocols: &[P]) -> Result<Self, DomException> {
+    pub fn new(url: &str, protocols: &[&str]) -> Result<Self, DomException> {
         Ok(Self::with_options(&BrowserOptions::new(url, protocols)?))
     }
 
@@ -89,7 +89,7 @@ impl BrowserSocket {
     /// with a TLS of its own. `connect` is called once, and has the opening timeout, together with
     /// the handshake; what it gives after that is dropped.
     ///
-    /// The stream must end what waits for it, in whatever thread, when it is
+    /// The stream must be a blocking one, and end what waits for it, in whatever thread, when it is
     /// [closed](crate::Transport::close).
     #[must_use]
     pub fn with_connector<S, C>(options: &BrowserOptions, connect: C) -> Self
@@ -97,7 +97,7 @@ impl BrowserSocket {
         S: TryClone + Send + 'static,
         C: FnMut(&ClientOptions) -> Result<S, Error> + Send + 'static,
     {
-        let shared = start(BrowserMachine::new(options), options.client().clone(), connect);
+        let shared = start(BrowserMachine::new(options), options.requests(), connect);
         let handle = BrowserHandle::new(Arc::clone(&shared));
         Self { handle, events: Events::new(shared), handlers: Handlers::default() }
     }
@@ -123,7 +123,7 @@ impl BrowserSocket {
     /// let mut socket = BrowserSocket::new("ws://127.0.0.1:9001/", &["chat"])?;
     /// socket.on_open(|socket| socket.send("Hello").unwrap_or_default());
     /// socket.on_message(|_, data| println!("{data:?}"));
-    /// socket.on_close(|_, code, reason, _| println!("closed: {code} {reason}"));
+    /// socket.on_close(|_, code, reason, _, _| println!("closed: {code} {reason}"));
     /// let handle = socket.handle().clone(); // to send and to close from elsewhere
     /// std::thread::spawn(|| socket.run());
     /// # Ok::<(), duologue_std::browser::DomException>(())
@@ -157,11 +157,11 @@ impl BrowserSocket {
         self.handlers.on_error(handler);
     }
 
-    /// `onclose`: what is called at the end, with the code, the reason, and whether the close was
-    /// clean.
+    /// `onclose`: what is called at the end, with the code, the reason, whether the close was
+    /// clean, and why the connection was lost, where no error has told it.
     pub fn on_close(
         &mut self,
-        handler: impl FnMut(&BrowserHandle, u16, &str, bool) + Send + 'static,
+        handler: impl FnMut(&BrowserHandle, u16, &str, bool, Option<&Error>) + Send + 'static,
     ) {
         self.handlers.on_close(handler);
     }

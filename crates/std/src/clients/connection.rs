@@ -91,7 +91,7 @@ where
         }
         let cause = match half.read_event() {
             Ok(Some(Event::Message(message))) => {
-                link.while_open(|shared| shared.tell(|machine| machine.received(message)));
+                link.while_open(|shared| shared.received(message));
                 continue;
             }
             Ok(Some(Event::Ping(_) | Event::Pong(_))) => {

@@ -15,10 +15,12 @@ use super::link::{End, Link, listen};
 use super::threads;
 use crate::transport::{Transport, TryClone};
 
-/// Starts a thread that drives `machine`, over the streams that `connect` gives.
-pub(super) fn start<M, S, D>(machine: M, options: ClientOptions, connect: D) -> Arc<Shared<M>>
+/// Starts a thread that drives `machine`, over the streams that `connect` gives; `requests` tells
+/// anew before each attempt how it is made.
+pub(super) fn start<M, S, R, D>(machine: M, requests: R, connect: D) -> Arc<Shared<M>>
 where
     M: Machine,
+    R: Fn() -> ClientOptions + Send + 'static,
     S: TryClone + Send + 'static,
     D: FnMut(&ClientOptions) -> Result<S, Error> + Send + 'static,
 {
@@ -30,7 +32,7 @@ where
         Driver {
             shared: &driven.shared,
             clock,
-            options,
+            requests,
             connector: Arc::new(Connector::new(connect)),
             bell: Arc::new(Bell::default()),
         }
@@ -55,15 +57,15 @@ impl<M: Machine> Drop for Driven<M> {
     }
 }
 
-struct Driver<'a, M, D> {
+struct Driver<'a, M, R, D> {
     shared: &'a Arc<Shared<M>>,
     clock: Clock,
-    options: ClientOptions,
+    requests: R,
     connector: Arc<Connector<D>>,
     bell: Arc<Bell>,
 }
 
-impl<M: Machine, D> Driver<'_, M, D> {
+impl<M: Machine, R: Fn() -> ClientOptions, D> Driver<'_, M, R, D> {
     fn drive<S>(&self)
     where
         S: TryClone + Send + 'static,
@@ -97,7 +99,11 @@ impl<M: Machine, D> Driver<'_, M, D> {
         S: TryClone + Send + 'static,
         D: FnMut(&ClientOptions) -> Result<S, Error> + Send + 'static,
     {
-        let timeout = self.options.config().opening_timeout;
+        if self.shared.is_aborted() {
+            return End::Aborted;
+        }
+        let options = (self.requests)();
+        let timeout = options.config().opening_timeout;
         let until = self.clock.instant(self.clock.now() + timeout);
         match self.wait_for_connector(until) {
             None => return End::Ended(Ending::not_connected(Error::OpeningTimeout)),
@@ -105,7 +111,7 @@ impl<M: Machine, D> Driver<'_, M, D> {
             Some(Ok(())) => {}
         }
         let current = Current(Arc::new(Link::new(Arc::clone(self.shared), Arc::clone(&self.bell))));
-        let (options, clock) = (self.options.clone(), self.clock);
+        let clock = self.clock;
         let connector = Arc::clone(&self.connector);
         let run = move |link: &Arc<_>| connection::run(link, &options, &connector, clock);
         if let Err(error) = threads::spawn("duologue reader", &current.0, run) {

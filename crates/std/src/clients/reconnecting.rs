@@ -27,7 +27,9 @@ pub type ReconnectEvent = SessionEvent<Error>;
 /// of messages waits to be taken, nothing more is read.
 ///
 /// What is sent while there is no connection is refused or kept, as was chosen. Nothing is sent
-/// twice: what a connection had begun to write when it was lost may have arrived or not.
+/// twice: what a connection had begun to write when it was lost may have arrived or not. Nothing is
+/// driven either while those messages wait, so take the events; where the application closes, the
+/// rest is read and dropped.
 ///
 /// A connection that dies without a word is found out by the keepalive pings of
 /// [`Config`](crate::Config).
@@ -72,7 +74,7 @@ impl ReconnectingSocket {
     /// handshake. If it takes longer, the attempt has failed, what it gives is dropped, and the
     /// attempts after that have to wait for it.
     ///
-    /// A stream must end what waits for it, in whatever thread, when it is
+    /// A stream must be a blocking one, and end what waits for it, in whatever thread, when it is
     /// [closed](crate::Transport::close).
     #[must_use]
     pub fn with_connector<S, C>(options: &ReconnectOptions, connect: C) -> Self
@@ -80,7 +82,7 @@ impl ReconnectingSocket {
         S: TryClone + Send + 'static,
         C: FnMut(&ClientOptions) -> Result<S, Error> + Send + 'static,
     {
-        let shared = start(SessionMachine::new(options), options.client().clone(), connect);
+        let shared = start(SessionMachine::new(options), options.requests(), connect);
         let handle = ReconnectingHandle::new(Arc::clone(&shared));
         Self { handle, events: Events::new(shared) }
     }

@@ -18,9 +18,9 @@ use super::driver::spawn;
 use crate::connect::connect_stream;
 
 /// A client that is what a page knows as `WebSocket`: made from a URL and protocols, it is there at
-/// once, `CONNECTING`; its calls never wait, and what happens comes as events. It ends as a browser's
-/// does, and never connects again ([`ReconnectingSocket`](crate::reconnect::ReconnectingSocket)
-/// does).
+/// once, `CONNECTING`; its calls never wait, and what happens comes as events. It ends as a
+/// browser's does, and never connects again
+/// ([`ReconnectingSocket`](crate::reconnect::ReconnectingSocket) does).
 ///
 /// A task of the runtime does the work. Events are dispatched when they are taken, by
 /// [`next`](Self::next) or by [`run`](Self::run), and callbacks are called then. Until an event is
@@ -43,7 +43,7 @@ use crate::connect::connect_stream;
 /// #     }
 /// #     Ok::<_, duologue_tokio::Error>(())
 /// # });
-/// let mut socket = BrowserSocket::new(&url, &[""; 0])?;
+/// let mut socket = BrowserSocket::new(&url, &[])?;
 /// while let Some(event) = socket.next().await {
 ///     match event {
 ///         BrowserEvent::Open => socket.send("Hello")?,
@@ -76,7 +76,7 @@ impl BrowserSocket {
     ///
     /// [`DomException`], a `SyntaxError`: the URL or a protocol is not valid. That there is no
     /// connection to be had comes as events.
-    pub fn new<P: AsRef<str>>(url: &str, protocols: &[P]) -> Result<Self, DomException> {
+    pub fn new(url: &str, protocols: &[&str]) -> Result<Self, DomException> {
         Ok(Self::with_options(&BrowserOptions::new(url, protocols)?))
     }
 
@@ -100,7 +100,7 @@ impl BrowserSocket {
         F: Future<Output = Result<S, Error>> + Send,
     {
         let machine = BrowserMachine::new(options);
-        let shared = spawn(machine, options.client().clone(), connect);
+        let shared = spawn(machine, options.requests(), connect);
         let handle = BrowserHandle::new(Arc::clone(&shared));
         Self { handle, shared, handlers: Handlers::default() }
     }
@@ -119,7 +119,7 @@ impl BrowserSocket {
     /// let mut socket = BrowserSocket::new("ws://127.0.0.1:9001/", &["chat"])?;
     /// socket.on_open(|socket| socket.send("Hello").unwrap_or_default());
     /// socket.on_message(|_, data| println!("{data:?}"));
-    /// socket.on_close(|_, code, reason, _| println!("closed: {code} {reason}"));
+    /// socket.on_close(|_, code, reason, _, _| println!("closed: {code} {reason}"));
     /// let handle = socket.handle().clone(); // to send and to close from elsewhere
     /// tokio::spawn(socket.run());
     /// # Ok(())
@@ -154,11 +154,11 @@ impl BrowserSocket {
         self.handlers.on_error(handler);
     }
 
-    /// `onclose`: what is called at the end, with the code, the reason, and whether the close was
-    /// clean.
+    /// `onclose`: what is called at the end, with the code, the reason, whether the close was
+    /// clean, and why the connection was lost, where no error has told it.
     pub fn on_close(
         &mut self,
-        handler: impl FnMut(&BrowserHandle, u16, &str, bool) + Send + 'static,
+        handler: impl FnMut(&BrowserHandle, u16, &str, bool, Option<&Error>) + Send + 'static,
     ) {
         self.handlers.on_close(handler);
     }

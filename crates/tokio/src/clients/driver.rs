@@ -15,20 +15,23 @@ use tokio::time::{sleep_until, timeout};
 
 use super::counted::Counted;
 use crate::connect::client;
+use crate::nodelay::set_nodelay;
 use crate::timer::{instant, now};
 use crate::websocket::WebSocket;
 
-/// Starts a task that drives `machine`, over the streams that `dial` gives.
-pub(super) fn spawn<M, S, D, F>(machine: M, options: ClientOptions, mut dial: D) -> Arc<Shared<M>>
+/// Starts a task that drives `machine`, over the streams that `dial` gives; `requests` tells anew
+/// before each attempt how it is made.
+pub(super) fn spawn<M, S, R, D, F>(machine: M, mut requests: R, mut dial: D) -> Arc<Shared<M>>
 where
     M: Machine,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    R: FnMut() -> ClientOptions + Send + 'static,
     D: FnMut(&ClientOptions) -> F + Send + 'static,
     F: Future<Output = Result<S, Error>> + Send,
 {
     let shared = Arc::new(Shared::new(machine));
     let driven = Driven(Arc::clone(&shared));
-    tokio::spawn(async move { drive(&driven.0, &options, &mut dial).await });
+    tokio::spawn(async move { drive(&driven.0, &mut requests, &mut dial).await });
     shared
 }
 
@@ -41,10 +44,11 @@ impl<M: Machine> Drop for Driven<M> {
     }
 }
 
-async fn drive<M, S, D, F>(shared: &Arc<Shared<M>>, options: &ClientOptions, dial: &mut D)
+async fn drive<M, S, R, D, F>(shared: &Arc<Shared<M>>, requests: &mut R, dial: &mut D)
 where
     M: Machine,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    R: FnMut() -> ClientOptions,
     D: FnMut(&ClientOptions) -> F,
     F: Future<Output = Result<S, Error>>,
 {
@@ -62,7 +66,12 @@ where
             }
             Next::Connect => {
                 shared.begin();
-                let ending = connection(shared, options, dial(options)).await;
+                let ending = if shared.is_aborted() {
+                    Ending::aborted()
+                } else {
+                    let options = requests();
+                    connection(shared, &options, dial(&options)).await
+                };
                 shared.closed(ending, now());
             }
         }
@@ -80,7 +89,9 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let opening = timeout(options.config().opening_timeout, async {
-        client(Counted::new(dialling.await?, Arc::clone(shared)), options).await
+        let stream = dialling.await?;
+        set_nodelay(&stream, options.tcp_nodelay());
+        client(Counted::new(stream, Arc::clone(shared)), options).await
     });
     let mut opening = pin!(opening);
     let opened = poll_fn(|context| {
@@ -137,7 +148,7 @@ where
             return Poll::Pending;
         }
         match Pin::new(&mut *websocket).poll_next(context) {
-            Poll::Ready(Some(Ok(message))) => shared.tell(|machine| machine.received(message)),
+            Poll::Ready(Some(Ok(message))) => shared.received(message),
             Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Closed(Some(error))),
             Poll::Ready(None) => return Poll::Ready(End::Closed(None)),
             Poll::Pending => {

@@ -22,11 +22,13 @@ pub type ReconnectEvent = SessionEvent<Error>;
 /// again, as its [`ReconnectOptions`] say.
 ///
 /// A task of the runtime does the work; its calls never wait, and what happens comes as events. All
-/// calls are those of [`ReconnectingHandle`], which can be cloned and sent elsewhere. While 1 MiB of
-/// messages waits to be taken, nothing more is read.
+/// calls are those of [`ReconnectingHandle`], which can be cloned and sent elsewhere. While 1 MiB
+/// of messages waits to be taken, nothing more is read.
 ///
 /// What is sent while there is no connection is refused or kept, as was chosen. Nothing is sent
-/// twice: what a connection had begun to write when it was lost may have arrived or not.
+/// twice: what a connection had begun to write when it was lost may have arrived or not. Nothing is
+/// driven either while those messages wait, so take the events; where the application closes, the
+/// rest is read and dropped.
 ///
 /// A connection that dies without a word is found out by the keepalive pings of
 /// [`Config`](crate::Config).
@@ -84,7 +86,7 @@ impl ReconnectingSocket {
         F: Future<Output = Result<S, Error>> + Send,
     {
         let machine = SessionMachine::new(options);
-        let shared = spawn(machine, options.client().clone(), connect);
+        let shared = spawn(machine, options.requests(), connect);
         Self { handle: ReconnectingHandle::new(Arc::clone(&shared)), shared }
     }
 
