@@ -1,8 +1,16 @@
 //! Masking in pieces, in place and while copying, against RFC 6455 section 5.3 to the letter.
+//! Nothing is allocated where nothing is appended.
 #![no_main]
+
+#[path = "../../crates/core/tests/support/mod.rs"]
+mod support;
 
 use duologue_core::frame::Masker;
 use libfuzzer_sys::fuzz_target;
+use support::counting::{Counting, counted};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fuzz_target!(|input: ([u8; 4], u8, &[u8])| {
     let (key, size, bytes) = input;
@@ -14,8 +22,11 @@ fuzz_target!(|input: ([u8; 4], u8, &[u8])| {
     let size = usize::from(size).max(1);
     for (index, piece) in bytes.chunks(size).enumerate() {
         let at = index * size;
-        a.apply(&mut in_place[at..at + piece.len()]);
-        b.apply_to(piece, &mut copied[at..]);
+        let ((), _, most) = counted(|| {
+            a.apply(&mut in_place[at..at + piece.len()]);
+            b.apply_to(piece, &mut copied[at..]);
+        });
+        assert_eq!(most, 0, "masking has allocated");
         c.append_to(piece, &mut appended);
     }
     assert_eq!(in_place, expected);

@@ -1,8 +1,15 @@
-//! UTF-8 in pieces, against the standard library on the whole.
+//! UTF-8 in pieces, against the standard library on the whole. Nothing is allocated.
 #![no_main]
+
+#[path = "../../crates/core/tests/support/mod.rs"]
+mod support;
 
 use duologue_core::Utf8Validator;
 use libfuzzer_sys::fuzz_target;
+use support::counting::{Counting, counted};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (size, bytes) = input;
@@ -12,7 +19,9 @@ fuzz_target!(|input: (u8, &[u8])| {
         let mut fed = 0;
         let mut verdict = Ok(());
         for piece in bytes.chunks(size) {
-            verdict = validator.validate(piece);
+            let (validated, _, most) = counted(|| validator.validate(piece));
+            assert_eq!(most, 0, "validating has allocated");
+            verdict = validated;
             if verdict.is_err() {
                 break;
             }

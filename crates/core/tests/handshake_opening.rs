@@ -493,3 +493,14 @@ fn h19_request_that_cannot_be_sent_is_never_begun() {
     let client = client(request().field("Cookie", "a".repeat(5_000)));
     assert!(client.request_bytes().ends_with(b"aaaa\r\n\r\n"));
 }
+
+#[test]
+fn accepting_what_is_no_upgrade_is_refused_as_such_whatever_its_extensions() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Extensions: a b\r\n\r\n";
+    let mut server = ServerOpening::new(HeadLimits::DEFAULT);
+    server.read_room().extend_from_slice(request);
+    assert_eq!(server.poll(), Ok(true));
+    let Outcome::Refused(refused) = server.decide(|_| Accept::new().into()) else { panic!() };
+    assert_eq!(refused.error, HandshakeError::NotAnUpgrade);
+    assert!(refused.response.starts_with(b"HTTP/1.1 426 "));
+}

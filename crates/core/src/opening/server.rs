@@ -136,6 +136,10 @@ impl ServerOpening {
         let Some(request) = self.request() else {
             return Outcome::Refused(self.refuse(HandshakeError::Malformed));
         };
+        // What is no upgrade is refused as that, whatever else is wrong with it.
+        if let Err(error) = request.upgrade() {
+            return Outcome::Refused(self.refuse(error));
+        }
         let extensions = match request.negotiate(self.extensions) {
             Ok(extensions) => extensions,
             Err(error) => return Outcome::Refused(self.refuse(error)),
