@@ -1,5 +1,8 @@
-//! The README, the guide and the recipes, whose examples compile and run as tests.
+//! The README, the guide and the recipes, whose examples compile and run as tests; and a proxy that
+//! breaks connections.
 #![forbid(unsafe_code)]
+
+pub mod fault_proxy;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use duologue_interop::fault_proxy;
 use duologue_tokio::Error;
 
 use crate::options::Options;
@@ -58,6 +59,19 @@ enum Command {
         /// Where ca.pem, server.pem and server.key go.
         directory: PathBuf,
     },
+    /// Pass TCP connections on, and break each of them in a way that the seed decides, until killed.
+    /// The first line printed tells the address.
+    FaultProxy {
+        /// The address and port to listen on; port 0 takes a free one.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// The address and port that connections are passed on to.
+        #[arg(long)]
+        to: String,
+        /// Equal seeds break the same connections in the same way.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// Run every case of an Autobahn fuzzing server, echoing what it sends.
     AutobahnClient {
         /// Which adapter connects.
@@ -84,6 +98,9 @@ fn main() -> ExitCode {
     use Adapter::{Std, Tokio};
     let result = match Cli::parse().command {
         Command::Certificates { directory } => tls::make_certificates(&directory),
+        Command::FaultProxy { listen, to, seed } => {
+            tokio_peer::block_on(async { Ok(fault_proxy::serve(&listen, &to, seed).await?) })
+        }
         Command::EchoServer { adapter: Tokio, addr, options } => tokio_peer::serve(&addr, &options),
         Command::EchoServer { adapter: Std, addr, options } => std_peer::serve(&addr, &options),
         Command::EchoClient { adapter: Tokio, url, options } => tokio_peer::connect(&url, &options),

@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::tokio_obeying::obey;
 use crate::{Suite, judge_case, parse_count};
 
-fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }
 

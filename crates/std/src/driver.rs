@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use duologue_adapter::{
-    CloseCode, Config, Endpoint, Error, Failures, MAX_SLICES, Message, Prepared, ReadyState,
-    SendError, Step, Timestamp, TransportStep, pool,
+    CloseCode, Config, Endpoint, Error, Failures, MAX_SLICES, Message, Prepared, ProtocolError,
+    ReadyState, SendError, Step, Timestamp, TransportStep, pool,
 };
 
 use crate::transport::Transport;
@@ -86,10 +86,14 @@ impl<S: Transport> Driver<S> {
             self.handle_deadline(self.now);
             if !self.ended
                 && let Err(error) = self.write_out()
-                && error.is_would_block()
                 && self.eof
             {
-                return Err(error);
+                // There is nothing to read any more: writing is all that is waited for.
+                self.now = self.wire.clock.now();
+                if error.is_would_block() && !self.handle_deadline(self.now) {
+                    return Err(error);
+                }
+                continue;
             }
             // Any other failure to write shows in what can be read, or is already kept.
             if self.ended {
@@ -109,6 +113,9 @@ impl<S: Transport> Driver<S> {
             Ok(Progress::Bytes(0)) => {
                 self.eof = true;
                 self.endpoint.receive_eof(now);
+                if self.write_broken {
+                    self.transport_failed(now);
+                }
             }
             Ok(Progress::Bytes(_)) => {}
             Ok(Progress::TimedOut) => {
@@ -122,16 +129,45 @@ impl<S: Transport> Driver<S> {
             }
             Err(error) => {
                 self.failures.io(error);
-                self.endpoint.transport_failed(now);
+                self.transport_failed(now);
             }
         }
         Ok(())
+    }
+
+    /// Nothing can go in or out any more.
+    fn transport_failed(&mut self, now: Timestamp) {
+        self.endpoint.transport_failed(now);
+        self.stop_waiting();
+    }
+
+    /// Does what time asks for.
+    fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        let result = self.endpoint.handle_timeout(now);
+        if let Err(error) = result {
+            self.failures.protocol(error);
+        }
+        if self.endpoint.ready_state() == ReadyState::Closed {
+            self.stop_waiting();
+        }
+        result
+    }
+
+    /// A transport that is broken, or past its deadline, is not waited for: neither to flush nor to
+    /// shut down.
+    const fn stop_waiting(&mut self) {
+        self.flush_due = false;
+        self.shutdown_due = false;
     }
 
     /// Carries out what the endpoint wants done with the transport, as far as it goes.
     pub(crate) fn write_out(&mut self) -> Result<(), Error> {
         loop {
             match self.endpoint.transport_step() {
+                // What waits stays queued, so that a Close frame among it does not count as sent.
+                TransportStep::Write if self.write_broken => {
+                    return Err(Error::Io(ErrorKind::BrokenPipe.into()));
+                }
                 TransportStep::Write => self.write()?,
                 TransportStep::ShutdownWrite => {
                     self.flush_due = true;
@@ -139,8 +175,13 @@ impl<S: Transport> Driver<S> {
                 }
                 TransportStep::Idle => return self.finish_writing(),
                 TransportStep::Close => {
-                    // The peer may have been faster; nothing is left to be done about a failure.
-                    let _ = self.finish_writing();
+                    // What the transport holds back would be lost with it. The peer may have been
+                    // faster; nothing is left to be done about a failure.
+                    if let Err(error) = self.finish_writing()
+                        && error.is_would_block()
+                    {
+                        return Err(error);
+                    }
                     let _ = self.wire.stream.close();
                     self.ended = true;
                     return Ok(());
@@ -151,10 +192,6 @@ impl<S: Transport> Driver<S> {
 
     /// One write.
     fn write(&mut self) -> Result<(), Error> {
-        if self.write_broken {
-            self.endpoint.wrote(self.endpoint.buffered_amount());
-            return Ok(());
-        }
         let patience = self.patience();
         let started = self.wire.clock.now();
         let mut slices = [&[][..]; MAX_SLICES];
@@ -169,10 +206,7 @@ impl<S: Transport> Driver<S> {
             Ok(Progress::TimedOut) => {
                 self.endpoint.write_blocked(started);
                 let now = self.wire.clock.now().max(started + patience);
-                self.endpoint.handle_timeout(now).map_err(|error| {
-                    self.failures.protocol(error);
-                    Error::Protocol(error)
-                })
+                self.handle_timeout(now).map_err(Error::Protocol)
             }
             Ok(Progress::WouldBlock) => {
                 self.endpoint.write_blocked(started);
@@ -208,10 +242,7 @@ impl<S: Transport> Driver<S> {
                 Ok(Progress::TimedOut) => {
                     self.flush_held_up(started);
                     let now = self.wire.clock.now().max(started + patience);
-                    return self.endpoint.handle_timeout(now).map_err(|error| {
-                        self.failures.protocol(error);
-                        Error::Protocol(error)
-                    });
+                    return self.handle_timeout(now).map_err(Error::Protocol);
                 }
                 Ok(Progress::WouldBlock) => {
                     self.flush_held_up(started);
@@ -221,7 +252,9 @@ impl<S: Transport> Driver<S> {
             }
         }
         if self.shutdown_due {
+            let started = self.wire.clock.now();
             if self.wire.shutdown_write() == Progress::WouldBlock {
+                self.flush_held_up(started);
                 return Err(would_block());
             }
             self.shutdown_due = false;
@@ -229,8 +262,8 @@ impl<S: Transport> Driver<S> {
         Ok(())
     }
 
-    /// The transport does not flush. While closing, the closing deadline runs; before it, the one
-    /// for a peer that takes nothing.
+    /// The transport neither flushes nor shuts down. While closing, the closing deadline runs;
+    /// before it, and after the peer's end of TCP, the one for a peer that takes nothing.
     fn flush_held_up(&mut self, since: Timestamp) {
         if self.endpoint.ready_state() != ReadyState::Closing {
             self.endpoint.write_blocked(since);
@@ -242,7 +275,11 @@ impl<S: Transport> Driver<S> {
     #[cold]
     fn write_failed(&mut self, error: io::Error) -> Error {
         self.write_broken = true;
-        self.endpoint.wrote(self.endpoint.buffered_amount());
+        // The sender is told this error; the reader one like it, if nothing better comes.
+        self.failures.io(error.kind().into());
+        if self.eof {
+            self.transport_failed(self.wire.clock.now());
+        }
         Error::from(error)
     }
 
@@ -251,9 +288,8 @@ impl<S: Transport> Driver<S> {
         if self.endpoint.next_deadline().is_none_or(|deadline| deadline > now) {
             return false;
         }
-        if let Err(error) = self.endpoint.handle_timeout(now) {
-            self.failures.protocol(error);
-        }
+        // What it fails with is kept.
+        let _ = self.handle_timeout(now);
         true
     }
 

@@ -15,13 +15,13 @@
 mod read_half;
 mod write_half;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use duologue_adapter::{
-    Clock, CloseCode, Endpoint, Error, Failures, MAX_SLICES, ReadyState, SendError, Timestamp,
-    TransportStep, WriteBatch,
+    Clock, CloseCode, Endpoint, Error, Failures, MAX_SLICES, ProtocolError, ReadyState, SendError,
+    Timestamp, TransportStep, WriteBatch,
 };
 
 pub use read_half::ReadHalf;
@@ -61,6 +61,9 @@ struct State {
     control_queued: bool,
     /// Nothing can be written any more.
     write_broken: bool,
+    /// The transport is broken, or past its deadline: it is not waited for, to flush or to shut
+    /// down.
+    given_up: bool,
     failures: Failures,
 }
 
@@ -91,6 +94,7 @@ pub(crate) fn halves<S: TryClone>(
         message_queued: false,
         control_queued: true,
         write_broken,
+        given_up: false,
         failures,
     };
     let shared = Arc::new(Shared {
@@ -231,12 +235,30 @@ impl<S: TryClone> Shared<S> {
         }
     }
 
+    /// The read half, when the peer has ended its side: the peer may still read, so what is queued
+    /// goes out first, unless the write half writes it. `WouldBlock` is the only failure.
+    fn write_last(&self) -> Result<(), Error> {
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        match self.write_out(&mut writer, None) {
+            Err(error) if error.is_would_block() => Err(error),
+            // Any other is kept.
+            _ => Ok(()),
+        }
+    }
+
     /// Carries out what the endpoint wants done with the transport. The read half gives up at
     /// `until`.
     fn write_out(&self, writer: &mut Writer<S>, until: Option<Timestamp>) -> Result<(), Error> {
         loop {
             let (step, patience) = self.next_write(writer, until);
             match step {
+                TransportStep::Write if self.state().write_broken => {
+                    return Err(Error::Io(ErrorKind::BrokenPipe.into()));
+                }
                 TransportStep::Write => self.write(writer, patience, until)?,
                 TransportStep::ShutdownWrite => {
                     writer.flush_due = true;
@@ -244,8 +266,15 @@ impl<S: TryClone> Shared<S> {
                 }
                 TransportStep::Idle => return self.finish_writing(writer, patience, until),
                 TransportStep::Close => {
-                    // The peer may have been faster; nothing is left to be done about a failure.
-                    let _ = self.finish_writing(writer, patience, until);
+                    // What the transport holds back would be lost with it. The peer may have been
+                    // faster; nothing is left to be done about a failure.
+                    let given_up = self.state().given_up;
+                    if !given_up
+                        && let Err(error) = self.finish_writing(writer, patience, until)
+                        && error.is_would_block()
+                    {
+                        return Err(error);
+                    }
                     let lost = writer.batch.remaining() > 0;
                     writer.batch.discard();
                     let _ = writer.wire.stream.close();
@@ -276,8 +305,7 @@ impl<S: TryClone> Shared<S> {
                         }
                     }
                 }
-                // Its failure shows at the next write.
-                Err(_) => writer.flush_due = false,
+                Err(error) => return Err(self.write_failed(writer, error)),
                 Ok(progress) => {
                     writer.flush_blocked = true;
                     return self.held_up(writer, started, patience, progress, until);
@@ -285,8 +313,15 @@ impl<S: TryClone> Shared<S> {
             }
         }
         if writer.shutdown_due {
+            let started = self.clock.now();
             if writer.wire.shutdown_write() == Progress::WouldBlock {
-                self.state().control_due();
+                let mut state = self.state();
+                // Before the closing deadline runs, and after the peer's end of TCP, the one for a
+                // peer that takes nothing does.
+                if state.endpoint.ready_state() != ReadyState::Closing {
+                    state.endpoint.write_blocked(started);
+                }
+                state.control_due();
                 return Err(would_block());
             }
             writer.shutdown_due = false;
@@ -311,8 +346,7 @@ impl<S: TryClone> Shared<S> {
             return Err(would_block());
         }
         let now = self.clock.now().max(started + patience);
-        state.endpoint.handle_timeout(now).map_err(|error| {
-            state.failures.protocol(error);
+        state.handle_timeout(now).map_err(|error| {
             // The read half waits for bytes; this ends it.
             let _ = writer.wire.stream.close();
             Error::Protocol(error)
@@ -328,12 +362,10 @@ impl<S: TryClone> Shared<S> {
         let mut state = self.state();
         state.dirty = false;
         state.control_queued = false;
-        if state.write_broken {
-            let lost = state.endpoint.buffered_amount();
-            state.endpoint.wrote(lost);
-        }
         let step = state.endpoint.transport_step();
-        if step == TransportStep::Write {
+        // What can no longer be written stays queued, so that a Close frame among it does not count
+        // as sent.
+        if step == TransportStep::Write && !state.write_broken {
             if writer.batch.remaining() == 0 {
                 state.endpoint.take_batch(&mut writer.batch);
             }
@@ -378,11 +410,25 @@ impl<S: TryClone> Shared<S> {
                 self.held_up(writer, started, patience, progress, until)
             }
             Err(error) => {
-                state.write_broken = true;
-                writer.batch.discard();
-                Err(Error::from(error))
+                drop(state);
+                Err(self.write_failed(writer, error))
             }
         }
+    }
+
+    /// Nothing can be written any more.
+    #[cold]
+    fn write_failed(&self, writer: &mut Writer<S>, error: io::Error) -> Error {
+        writer.batch.discard();
+        writer.flush_due = false;
+        let mut state = self.state();
+        state.write_broken = true;
+        // The sender is told this error; the reader one like it, if nothing better comes.
+        state.failures.io(error.kind().into());
+        if state.endpoint.ready_state() == ReadyState::Closed {
+            state.transport_failed(self.clock.now());
+        }
+        Error::from(error)
     }
 }
 
@@ -392,11 +438,26 @@ impl State {
         if self.endpoint.next_deadline().is_none_or(|deadline| deadline > now) {
             return false;
         }
-        if let Err(error) = self.endpoint.handle_timeout(now) {
-            self.failures.protocol(error);
-        }
+        // What it fails with is kept.
+        let _ = self.handle_timeout(now);
         self.control_due();
         true
+    }
+
+    /// Does what time asks for.
+    fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        let result = self.endpoint.handle_timeout(now);
+        if let Err(error) = result {
+            self.failures.protocol(error);
+        }
+        self.given_up |= self.endpoint.ready_state() == ReadyState::Closed;
+        result
+    }
+
+    /// Nothing can go in or out any more.
+    fn transport_failed(&mut self, now: Timestamp) {
+        self.endpoint.transport_failed(now);
+        self.given_up = true;
     }
 
     /// Something is queued, or left over, that does not wait for the write half to flush.

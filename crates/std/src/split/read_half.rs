@@ -176,6 +176,14 @@ impl<S: TryClone> ReadHalf<S> {
                 (state.endpoint.ready_state() == ReadyState::Closed, state.endpoint.next_deadline())
             };
             if ended {
+                if self.outcome.is_none()
+                    && let Err(error) = self.shared.write_last()
+                {
+                    self.now = self.wire.clock.now();
+                    if !self.shared.state().handle_deadline(self.now) {
+                        return Err(error);
+                    }
+                }
                 return self.conclude();
             }
             let latest = self.wire.clock.now() + self.longest_wait;
@@ -232,6 +240,9 @@ impl<S: TryClone> ReadHalf<S> {
         match progress {
             Ok(Progress::Bytes(_)) => {
                 state.endpoint.receive_eof(now);
+                if state.write_broken {
+                    state.transport_failed(now);
+                }
                 state.control_due();
             }
             Ok(progress) => {
@@ -244,7 +255,7 @@ impl<S: TryClone> ReadHalf<S> {
             }
             Err(error) => {
                 state.failures.io(error);
-                state.endpoint.transport_failed(now);
+                state.transport_failed(now);
                 state.control_due();
             }
         }
