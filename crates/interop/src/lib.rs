@@ -1,11 +1,12 @@
-//! The README, the guide and the recipes, whose examples compile and run as tests; and a proxy that
-//! breaks connections.
+//! The README, the guide and the recipes, whose examples compile and, where they come to an end, run
+//! as tests; and a proxy that breaks connections.
 #![forbid(unsafe_code)]
 
 pub mod fault_proxy;
+pub mod readme;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/README.md"))]
 struct Readme;
 
 #[cfg(doctest)]
