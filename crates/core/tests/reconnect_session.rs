@@ -185,6 +185,7 @@ fn bytes_that_wait_are_bounded_but_one_message_always_fits() {
     session.send(Message::text("y".repeat(700).as_str())).unwrap();
     // Empty ones count, too.
     session.send(Message::text("")).unwrap();
+    session.send(Message::text("")).unwrap();
     assert_eq!(refused(&mut session, "z"), UnsentReason::Full);
     assert_eq!(refused(&mut session, ""), UnsentReason::Full);
     assert_eq!(session.buffered_amount(), 800);
@@ -247,6 +248,7 @@ fn waiting_can_be_cut_short() {
     let mut session = session(CONFIG);
     session.retry_now();
     lose(&mut session, T0);
+    assert_eq!(session.poll_event(), down(0, Some(1)));
     assert_eq!(session.next_action(), Next::Wait(after(1)));
     session.retry_now();
     open(&mut session, T0);
