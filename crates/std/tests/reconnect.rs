@@ -197,7 +197,7 @@ fn messages_kept_while_down_come_in_order_and_once() {
 }
 
 #[test]
-fn messages_that_no_connection_had_begun_to_write_go_out_with_the_next() {
+fn messages_that_no_connection_was_handed_go_out_with_the_next() {
     let (listener, url) = listen();
     let client = ClientOptions::new(&url).unwrap();
     let options = ReconnectOptions::new(client)
@@ -217,7 +217,8 @@ fn messages_that_no_connection_had_begun_to_write_go_out_with_the_next() {
     eventually("the first is begun", || socket.buffered_amount() < 200 << 20);
     drop(first);
     let (_, _, dropped) = expect_down(&mut socket);
-    assert_eq!(dropped, 0, "what was not begun is kept");
+    // What the connection was handed, one message at a time, and had not begun is told.
+    assert!(dropped <= 1, "{dropped}");
     let mut second = accept_from(&listener, &ServerOptions::new());
     expect_up(&mut socket);
     let number_of =
