@@ -11,9 +11,6 @@ use crate::transport::Transport;
 /// The shortest timeout that is set: a socket takes none of zero.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// How much too early an operating system may end a wait.
-const TICK: Duration = Duration::from_micros(500);
-
 /// Bounds on what one read asks for. Without `unsafe` the room is zeroed first, so it is adapted to
 /// what comes: a few hundred bytes do not cost the zeroing of 16 KiB.
 const LEAST_READ: usize = 4 * 1024;
@@ -134,6 +131,10 @@ impl<S: Transport> Wire<S> {
     }
 
     /// Tells a time that is up from a non-blocking transport: both may say `WouldBlock`.
+    ///
+    /// An operating system may end a wait some milliseconds early, where its ticks lag behind the
+    /// clock; a non-blocking transport does not wait at all. To take the one for the other would
+    /// end a connection; the other way round it only is asked once more.
     fn judge(
         &self,
         result: io::Result<usize>,
@@ -145,8 +146,8 @@ impl<S: Transport> Wire<S> {
             Err(error) => match error.kind() {
                 ErrorKind::TimedOut if patience.is_some() => Ok(Progress::TimedOut),
                 ErrorKind::WouldBlock => {
-                    let waited = self.clock.now().saturating_since(started).saturating_add(TICK);
-                    if patience.is_some_and(|patience| waited >= patience) {
+                    let waited = self.clock.now().saturating_since(started);
+                    if patience.is_some_and(|patience| waited >= patience / 2) {
                         Ok(Progress::TimedOut)
                     } else {
                         Ok(Progress::WouldBlock)
@@ -223,6 +224,43 @@ mod tests {
         assert_eq!(settle(&mut timeout, Some(0)), None);
         assert_eq!(settle(&mut timeout, None), Some(None));
         assert_eq!(settle(&mut timeout, None), None);
+    }
+
+    /// A transport that says `WouldBlock` after this time.
+    struct Waits(Duration);
+
+    impl io::Read for Waits {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            std::thread::sleep(self.0);
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl io::Write for Waits {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Waits {
+        fn supports_timeouts(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_wait_that_ends_a_little_early_is_told_from_a_transport_that_does_not_wait() {
+        for (takes, expected) in [(60, Progress::TimedOut), (0, Progress::WouldBlock)] {
+            let clock = Clock::new();
+            let mut wire = Wire::new(Waits(Duration::from_millis(takes)), clock);
+            let deadline = clock.now() + Duration::from_millis(100);
+            let mut buffer = BytesMut::with_capacity(16);
+            assert_eq!(wire.read(&mut buffer, Some(deadline)).unwrap(), expected);
+        }
     }
 
     #[test]
