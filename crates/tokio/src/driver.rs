@@ -16,6 +16,7 @@ use duologue_core::{
     CloseCode, Config, MAX_SLICES, ReadyState, SendError, Step, Timestamp, TransportStep,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::coop;
 
 use crate::timer::{Timer, now};
 use crate::wakers::{Side, Wakers};
@@ -23,6 +24,11 @@ use crate::wakers::{Side, Wakers};
 /// How many bytes a read asks for after one that filled its room. Twice as many again would leave
 /// the peer idle for longer and go past the second-level cache.
 const LARGE_READ: usize = 2 * READ_SIZE;
+
+/// So many bytes read take one unit of the budget after which a task lets others run. The runtime
+/// takes a unit for each read, however large; by that alone a peer that floods would be listened
+/// to for megabytes while the other connections wait.
+const BYTES_OF_A_UNIT: usize = 512;
 
 /// What a whole endpoint is read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.endpoint.needs_read_buffer() {
             self.endpoint.supply_read_buffer(pool::take_read());
         }
+        if !coop::has_budget_remaining() {
+            // Not every transport asks for itself. The task is woken at once.
+            ready!(coop::poll_proceed(context)).made_progress();
+        }
         let room = self.endpoint.read_room_of(self.read_size);
         let offered = room.capacity().saturating_sub(room.len());
         let read = pin!(self.transport.read_buf(room)).poll(context);
@@ -225,6 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             Poll::Ready(Ok(count)) => {
                 self.now = now();
+                charge(count, context);
                 // A peer that fills the room has more to say; fewer calls then take larger pieces.
                 self.read_size = if count == offered { LARGE_READ } else { READ_SIZE };
             }
@@ -493,6 +504,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn release_write_buffer(&mut self) {
         if let Some(buffer) = self.endpoint.release_write_buffer() {
             pool::give_write(buffer);
+        }
+    }
+}
+
+/// Takes what reading so many bytes costs from the task's budget, as far as it goes.
+fn charge(count: usize, context: &mut Context<'_>) {
+    for _ in 0..count / BYTES_OF_A_UNIT {
+        if !coop::has_budget_remaining() {
+            return;
+        }
+        if let Poll::Ready(unit) = coop::poll_proceed(context) {
+            unit.made_progress();
         }
     }
 }
