@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod load;
 mod options;
 mod std_obeying;
 mod std_peer;
@@ -72,6 +73,11 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
+    /// Put a server under load and under attack, kill it, and tell whether its bounds were kept.
+    Load(#[command(flatten)] load::Options),
+    /// The server that `load` puts under load.
+    #[command(hide = true)]
+    LoadServer(#[command(flatten)] load::ServerOptions),
     /// Run every case of an Autobahn fuzzing server, echoing what it sends.
     AutobahnClient {
         /// Which adapter connects.
@@ -101,6 +107,8 @@ fn main() -> ExitCode {
         Command::FaultProxy { listen, to, seed } => {
             tokio_peer::block_on(async { Ok(fault_proxy::serve(&listen, &to, seed).await?) })
         }
+        Command::Load(options) => load::run(&options),
+        Command::LoadServer(options) => load::serve(&options),
         Command::EchoServer { adapter: Tokio, addr, options } => tokio_peer::serve(&addr, &options),
         Command::EchoServer { adapter: Std, addr, options } => std_peer::serve(&addr, &options),
         Command::EchoClient { adapter: Tokio, url, options } => tokio_peer::connect(&url, &options),

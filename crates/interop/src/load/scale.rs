@@ -1,0 +1,77 @@
+//! How much, and for how long.
+
+use std::time::Duration;
+
+/// The size of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Scale {
+    /// Connections that are idle most of the time.
+    pub(super) crowd: usize,
+    /// So many of them send messages when the server stops.
+    pub(super) talkers: usize,
+    /// How long the crowd rests.
+    pub(super) rest: Duration,
+    /// How long the talkers talk.
+    pub(super) talk: Duration,
+    /// Opening handshakes that come slowly.
+    pub(super) slow: usize,
+    /// Clients that send messages and never read the echoes.
+    pub(super) silent: usize,
+    /// Clients that send pings as fast as they go; every second one reads the pongs.
+    pub(super) flooders: usize,
+    /// Clients that do what clients do, while the others attack.
+    pub(super) honest: usize,
+    /// How long they are watched without attackers, and then with them.
+    pub(super) calm: Duration,
+    pub(super) attack: Duration,
+    /// How often the server is killed.
+    pub(super) kills: usize,
+    /// The server's deadlines.
+    pub(super) opening_timeout: Duration,
+    pub(super) write_stall_timeout: Duration,
+}
+
+impl Scale {
+    /// What one process may hold, with the deadlines that are the default.
+    pub(super) const FULL: Self = Self {
+        crowd: 10_000,
+        talkers: 1000,
+        // Long enough for each connection to have its keepalive ping.
+        rest: Duration::from_secs(25),
+        talk: Duration::from_secs(5),
+        slow: 3000,
+        silent: 500,
+        flooders: 500,
+        honest: 100,
+        calm: Duration::from_secs(10),
+        attack: Duration::from_secs(45),
+        kills: 50,
+        opening_timeout: Duration::from_secs(10),
+        write_stall_timeout: Duration::from_secs(30),
+    };
+
+    /// A tenth of it, with deadlines of a few seconds.
+    pub(super) const QUICK: Self = Self {
+        crowd: 1000,
+        talkers: 100,
+        rest: Duration::from_secs(2),
+        talk: Duration::from_secs(1),
+        slow: 300,
+        silent: 50,
+        flooders: 50,
+        honest: 10,
+        calm: Duration::from_secs(2),
+        attack: Duration::from_secs(8),
+        kills: 10,
+        opening_timeout: Duration::from_secs(2),
+        write_stall_timeout: Duration::from_secs(4),
+    };
+
+    /// What the server is to be told.
+    pub(super) fn server_arguments(&self) -> Vec<String> {
+        let of = |name: &str, timeout: Duration| [name.into(), timeout.as_millis().to_string()];
+        let opening = of("--opening-timeout", self.opening_timeout);
+        let stall = of("--write-stall-timeout", self.write_stall_timeout);
+        opening.into_iter().chain(stall).collect()
+    }
+}
