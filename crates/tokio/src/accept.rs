@@ -22,11 +22,14 @@ const MOST_DRAINED: usize = 256 * 1024;
 /// # Errors
 ///
 /// As [`accept_with`].
-pub async fn accept<S>(stream: S) -> Result<WebSocket<S>, Error>
+pub fn accept<S>(stream: S) -> impl Future<Output = Result<WebSocket<S>, Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    accept_with(stream, &ServerOptions::default(), |_| Accept::new().into()).await
+    Box::pin(async {
+        let request = receive_request(stream, &ServerOptions::default()).await?;
+        request.accept(Accept::new()).await
+    })
 }
 
 /// Reads a request and lets the application decide: accept it, or answer with any HTTP response.
@@ -59,17 +62,17 @@ where
 /// [`Error::Handshake`] if the request was answered with HTTP, which the client has had the time to
 /// read; [`Error::OpeningTimeout`] if it did not take the 101 in time; [`Error::ConnectionLost`] if
 /// it went away inside its request; [`Error::Io`].
-pub async fn accept_with<S>(
+pub fn accept_with<S>(
     stream: S,
     options: &ServerOptions,
     decide: impl FnOnce(&Request<'_>) -> Decision,
-) -> Result<WebSocket<S>, Error>
+) -> impl Future<Output = Result<WebSocket<S>, Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     // What the handshake needs is given back before the connection begins, and so takes up no room
-    // in the task that goes on with it.
-    Box::pin(async { receive_request(stream, options).await?.decide(decide).await }).await
+    // in the task that goes on with it; nor does an `async fn` around it.
+    Box::pin(async { receive_request(stream, options).await?.decide(decide).await })
 }
 
 /// Reads a request and stops there, for an application that has to wait before it can decide.

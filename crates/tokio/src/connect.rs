@@ -20,8 +20,8 @@ use crate::websocket::WebSocket;
 /// # Errors
 ///
 /// As [`connect_with`].
-pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
-    connect_with(&ClientOptions::new(url)?).await
+pub fn connect(url: &str) -> impl Future<Output = Result<WebSocket<ClientStream>, Error>> {
+    Box::pin(async { connect_with(&ClientOptions::new(url)?).await })
 }
 
 /// Connects to the server of `options`, with TLS if its URL is a `wss://` one, all within its
@@ -36,16 +36,17 @@ pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
 /// become a WebSocket, with its response and up to 4 KiB of the body as far as they come in time;
 /// [`Error::OpeningTimeout`]; [`Error::InvalidRequest`]; [`Error::Tls`]; [`Error::TlsUnavailable`]
 /// for `wss://` without the feature `rustls`: make the TLS connection yourself and use [`client`].
-pub async fn connect_with(options: &ClientOptions) -> Result<WebSocket<ClientStream>, Error> {
-    let opening = options.opening()?;
-    let deadline = deadline(options);
+pub fn connect_with(
+    options: &ClientOptions,
+) -> impl Future<Output = Result<WebSocket<ClientStream>, Error>> {
     // What this needs is given back before the connection begins, and so takes up no room in the
-    // task that goes on with it.
+    // task that goes on with it; nor does an `async fn` around it.
     Box::pin(async {
+        let opening = options.opening()?;
+        let deadline = deadline(options);
         let stream = connect_stream_until(options, deadline).await?;
         open(stream, options, opening, deadline).await
     })
-    .await
 }
 
 /// A stream to the server of `options`, within its opening timeout.
@@ -84,11 +85,14 @@ async fn connect_stream_until(
 /// # Errors
 ///
 /// As [`connect_with`].
-pub async fn client<S>(stream: S, options: &ClientOptions) -> Result<WebSocket<S>, Error>
+pub fn client<S>(
+    stream: S,
+    options: &ClientOptions,
+) -> impl Future<Output = Result<WebSocket<S>, Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    Box::pin(open(stream, options, options.opening()?, deadline(options))).await
+    Box::pin(async { open(stream, options, options.opening()?, deadline(options)).await })
 }
 
 /// When an opening handshake that begins now is to be done. A timeout that is longer than the clock

@@ -218,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         if !coop::has_budget_remaining() {
             // Not every transport asks for itself. The task is woken at once.
+            self.release_buffers();
             ready!(coop::poll_proceed(context)).made_progress();
         }
         let room = self.endpoint.read_room_of(self.read_size);
@@ -466,6 +467,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.endpoint.supply_write_buffer(pool::take_write());
         }
         send(&mut self.endpoint).map_err(Error::Send)
+    }
+
+    /// Waits until a message may be queued, and queues it by `send`. It is taken out of `message`
+    /// then; dropped before that, it is not queued.
+    #[inline]
+    pub(crate) fn poll_feed<T>(
+        &mut self,
+        message: &mut Option<T>,
+        send: fn(&mut Endpoint, T) -> Result<(), SendError>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        ready!(self.poll_ready(context))?;
+        Poll::Ready(match message.take() {
+            Some(message) => self.queue(|endpoint| send(endpoint, message)),
+            None => Ok(()),
+        })
+    }
+
+    /// As [`poll_feed`](Self::poll_feed), and waits until it is written.
+    pub(crate) fn poll_send<T>(
+        &mut self,
+        message: &mut Option<T>,
+        send: fn(&mut Endpoint, T) -> Result<(), SendError>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if message.is_some() {
+            ready!(self.poll_feed(message, send, context))?;
+        }
+        self.poll_flush(context)
     }
 
     /// Begins the closing handshake.

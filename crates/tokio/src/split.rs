@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use duologue_adapter::{Error, Event};
+use duologue_adapter::{Endpoint, Error, Event};
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{CloseCode, CloseStatus, Message, MessageType, Prepared, ReadyState};
 use futures_core::Stream;
@@ -119,9 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        poll_fn(move |context| self.shared.lock().poll_send(&mut message, Endpoint::send, context))
     }
 
     /// Queues a message; as [`WebSocket::feed`](crate::WebSocket::feed). It goes out with the next
@@ -131,10 +131,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let message = message.into();
-        self.ready().await?;
-        self.shared.lock().queue(|endpoint| endpoint.send(message))
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        poll_fn(move |context| self.shared.lock().poll_feed(&mut message, Endpoint::send, context))
     }
 
     /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
@@ -143,9 +142,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed_uncompressed(message).await?;
-        self.flush().await
+    pub fn send_uncompressed(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        let send = Endpoint::send_uncompressed;
+        poll_fn(move |context| self.shared.lock().poll_send(&mut message, send, context))
     }
 
     /// Queues a message that is never compressed; as [`feed`](Self::feed).
@@ -153,10 +156,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn feed_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let message = message.into();
-        self.ready().await?;
-        self.shared.lock().queue(|endpoint| endpoint.send_uncompressed(message))
+    pub fn feed_uncompressed(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        let send = Endpoint::send_uncompressed;
+        poll_fn(move |context| self.shared.lock().poll_feed(&mut message, send, context))
     }
 
     /// Queues a text, copied; as [`feed`](Self::feed).

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use duologue_adapter::{Error, Event, Role};
+use duologue_adapter::{Endpoint, Error, Event, Role};
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{
     ChunkRef, CloseCode, CloseOutcome, Config, Message, MessageRef, MessageType, Prepared,
@@ -43,6 +43,9 @@ use crate::writer::MessageWriter;
 /// ```
 ///
 /// Dropping it while it is open sends what can be sent of a Close frame (1001) without waiting.
+///
+/// The futures of `send` and `feed` are not those of an `async fn`, which would hold a message twice,
+/// and make the task of each connection larger.
 #[derive(Debug)]
 pub struct WebSocket<S: AsyncRead + AsyncWrite + Unpin> {
     driver: Driver<S>,
@@ -142,9 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// [`Error::Send`] if the connection is closing; [`Error::Io`].
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        poll_fn(move |context| self.driver.poll_send(&mut message, Endpoint::send, context))
     }
 
     /// Queues a message; waits only while more than the high-water mark is queued. It goes out with
@@ -153,10 +156,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let message = message.into();
-        self.ready().await?;
-        self.driver.queue(|endpoint| endpoint.send(message))
+    #[inline]
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        poll_fn(move |context| self.driver.poll_feed(&mut message, Endpoint::send, context))
     }
 
     /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
@@ -165,9 +168,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed_uncompressed(message).await?;
-        self.flush().await
+    pub fn send_uncompressed(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        let send = Endpoint::send_uncompressed;
+        poll_fn(move |context| self.driver.poll_send(&mut message, send, context))
     }
 
     /// Queues a message that is never compressed; as [`feed`](Self::feed).
@@ -175,10 +182,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let message = message.into();
-        self.ready().await?;
-        self.driver.queue(|endpoint| endpoint.send_uncompressed(message))
+    pub fn feed_uncompressed(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        let send = Endpoint::send_uncompressed;
+        poll_fn(move |context| self.driver.poll_feed(&mut message, send, context))
     }
 
     /// Queues a text, copied; as [`feed`](Self::feed).
