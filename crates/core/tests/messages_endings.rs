@@ -140,3 +140,33 @@ fn small_message_that_is_kept_keeps_no_buffer() {
         assert!(kept.iter().all(|message| message.payload() == [7; 1024]));
     }
 }
+
+#[test]
+fn round_trip_is_measured_by_the_answer_to_the_keepalive() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        assert_eq!(endpoint.round_trip_time(), None);
+        assert_eq!(endpoint.handle_timeout(after(20)), Ok(()));
+        let pings = written_frames(end, &mut endpoint);
+        let [Heard::Ping(payload)] = &pings[..] else { panic!("{pings:?}") };
+        put(&mut endpoint, &from_peer(end, &frame(0x8a, payload)));
+        assert!(matches!(endpoint.next_message(after(23)), Ok(Some(Step::Pong(_)))));
+        assert_eq!(endpoint.round_trip_time(), Some(Duration::from_secs(3)));
+    }
+}
+
+#[test]
+fn closing_timeout_begins_anew_once_the_application_has_read_the_close() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        put(&mut endpoint, &from_peer(end, b"\x88\x02\x03\xe8"));
+        assert_eq!(endpoint.next_message(after(1)), Ok(Some(Step::Close)));
+        assert_eq!(endpoint.next_deadline(), Some(after(6)));
+        endpoint.restart_closing_timeout(after(4));
+        assert_eq!(endpoint.next_deadline(), Some(after(9)));
+        assert_eq!(endpoint.handle_timeout(after(8)), Ok(()));
+        assert_ne!(endpoint.ready_state(), ReadyState::Closed);
+        assert_eq!(endpoint.handle_timeout(after(9)), Ok(()));
+        assert_eq!(endpoint.ready_state(), ReadyState::Closed);
+    }
+}

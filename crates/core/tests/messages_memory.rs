@@ -7,9 +7,11 @@ mod support;
 
 use core::time::Duration;
 
+use bytes::BytesMut;
+
 use duologue_core::{
     Config, Endpoint, MAX_SLICES, Message, ProtocolError, READ_SIZE, ReadyState, Step,
-    TransportStep,
+    TransportStep, WriteBatch,
 };
 
 use support::endpoint::{Mode, Reader, endpoint, hear, put, write_all};
@@ -326,5 +328,37 @@ fn closing_deadline_takes_what_was_queued_with_it() {
         assert_eq!(endpoint.transport_step(), TransportStep::Close);
         assert_eq!(endpoint.buffered_amount(), 0);
         assert_eq!(endpoint.ready_state(), ReadyState::Closed);
+    }
+}
+
+#[test]
+fn buffers_are_asked_for_where_there_are_none() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        assert!(endpoint.needs_read_buffer() && endpoint.needs_write_buffer());
+        endpoint.supply_read_buffer(BytesMut::with_capacity(4096));
+        endpoint.supply_write_buffer(WriteBatch::with_capacity(4096));
+        assert!(!endpoint.needs_read_buffer() && !endpoint.needs_write_buffer());
+        // What was supplied is enough for a message either way: nothing is allocated beside it.
+        let capacity = endpoint.buffer_capacity();
+        assert!(capacity >= 8192);
+        put(&mut endpoint, &from_peer(end, b"\x81\x02Hi"));
+        assert_eq!(read_untaken(&mut endpoint), 1);
+        endpoint.send_text("Hello").unwrap();
+        write_all(&mut endpoint);
+        assert!(endpoint.release_read_buffer().is_some() && endpoint.needs_read_buffer());
+        assert!(endpoint.release_write_buffer().is_some() && endpoint.needs_write_buffer());
+    }
+}
+
+#[test]
+fn room_to_read_into_is_as_large_as_was_asked_for() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        for bytes in [READ_SIZE, 4 * READ_SIZE] {
+            let room = endpoint.read_room_of(bytes);
+            let free = room.capacity() - room.len();
+            assert!(free >= bytes && free <= bytes + 1024, "{free} for {bytes}");
+        }
     }
 }

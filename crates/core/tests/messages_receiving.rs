@@ -322,3 +322,43 @@ fn rest_of_a_text_left_inside_a_character_comes_as_bytes() {
         assert_eq!(endpoint.take_message(), Some(Message::binary(&b"\xa9!"[..])));
     }
 }
+
+#[test]
+fn short_cut_takes_a_message_at_hand_whole_and_leaves_the_rest_alone() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        assert_eq!(endpoint.next_whole(T0), Ok(false), "nothing is at hand");
+        put_frames(end, &mut endpoint, &frame(0x81, b"Hello"));
+        assert_eq!(endpoint.next_whole(T0), Ok(true));
+        assert_eq!(endpoint.take_message(), Some(Message::text("Hello")));
+        // A ping, and a fragment: the short cut sees neither, however often it is asked.
+        put_frames(end, &mut endpoint, &frame(0x89, b"ping"));
+        assert_eq!((endpoint.next_whole(T0), endpoint.next_whole(T0)), (Ok(false), Ok(false)));
+        assert!(matches!(next(&mut endpoint), Some(Step::Ping(_))));
+        put_frames(end, &mut endpoint, &frame(0x01, b"He"));
+        assert_eq!((endpoint.next_whole(T0), endpoint.next_whole(T0)), (Ok(false), Ok(false)));
+        assert_eq!(next(&mut endpoint), None);
+        // The rest of the fragmented message, and a message behind it.
+        put_frames(end, &mut endpoint, &[frame(0x80, b"llo"), frame(0x82, b"more")].concat());
+        assert_eq!(endpoint.next_whole(T0), Ok(false));
+        assert_eq!(next(&mut endpoint), Some(Step::Message));
+        assert_eq!(endpoint.message().unwrap().payload(), b"Hello");
+        assert_eq!(endpoint.next_whole(T0), Ok(true));
+        assert_eq!(endpoint.message().unwrap().payload(), b"more");
+    }
+}
+
+#[test]
+fn short_cut_fails_the_connection_as_the_long_way_does() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        put_frames(end, &mut endpoint, &frame(0x81, b"\xff"));
+        assert_eq!(endpoint.next_whole(T0), Err(ProtocolError::InvalidUtf8));
+        assert_eq!(endpoint.ready_state(), ReadyState::Closing);
+        assert!(endpoint.buffered_amount() > 0, "the Close frame is queued at once");
+        assert!(endpoint.take_message().is_none());
+        assert_eq!(endpoint.next_whole(T0), Ok(false), "told once");
+        let frames = written_frames(end, &mut endpoint);
+        assert!(matches!(&frames[..], [Heard::Close(Some(1007), _)]), "{frames:?}");
+    }
+}

@@ -423,3 +423,51 @@ fn every_sequence_of_inputs_keeps_the_rules() {
         }
     }
 }
+
+#[test]
+fn session_that_nobody_can_reach_closes_with_1001() {
+    let mut up = session(CONFIG);
+    open(&mut up, T0);
+    up.send(Message::text("last")).unwrap();
+    up.discard();
+    assert_eq!(up.poll_command(), Some(Command::Send(Message::text("last"))));
+    let close = Command::Close(Some((CloseCode::GOING_AWAY, "".into())));
+    assert_eq!((up.poll_command(), up.poll_command()), (Some(close), None));
+
+    let mut waiting = session(CONFIG);
+    lose(&mut waiting, T0);
+    waiting.discard();
+    assert_eq!(waiting.next_action(), Next::Stop);
+}
+
+#[test]
+fn giving_up_what_is_over_changes_nothing() {
+    let mut over = session(CONFIG);
+    lose(&mut over, T0);
+    over.give_up();
+    while over.poll_event().is_some() {}
+    over.give_up();
+    over.retry_now();
+    assert_eq!((over.next_action(), over.poll_event()), (Next::Stop, None));
+
+    let mut abandoned = session(CONFIG);
+    abandoned.give_up();
+    abandoned.give_up();
+    assert!(abandoned.is_aborted());
+    assert_eq!((abandoned.poll_command(), abandoned.poll_event()), (Some(Command::Abort), None));
+}
+
+#[test]
+fn refused_message_says_why() {
+    let mut session = session(CONFIG);
+    let why = |session: &mut Session<Cause>| {
+        session.send(Message::binary(vec![0; 900])).unwrap_err().to_string()
+    };
+    assert_eq!(why(&mut session), "there is no connection to send the message with");
+    open(&mut session, T0);
+    session.send(Message::text("first")).unwrap();
+    session.send(Message::binary(vec![0; 500])).unwrap();
+    assert_eq!(why(&mut session), "too many bytes wait to be sent already");
+    session.close(None).unwrap();
+    assert_eq!(why(&mut session), "the session is closed");
+}
