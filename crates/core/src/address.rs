@@ -116,6 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn debug_output_shows_no_credentials() {
+        let address = Address::parse("wss://user:secret@example.com/chat").unwrap();
+        let shown = alloc::format!("{address:?}");
+        assert!(shown.contains("example.com") && shown.contains("/chat"), "{shown}");
+        let authorization = address.authorization.unwrap();
+        for hidden in ["user", "secret", authorization.as_str()] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+    }
+
+    #[test]
     fn g29_host_and_target_are_those_of_the_request() {
         for (url, secure, host, port, authority, target) in [
             ("ws://example.com", false, "example.com", 80, "example.com", "/"),

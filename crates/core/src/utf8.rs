@@ -178,7 +178,13 @@ mod tests {
         assert!(!validator.is_at_boundary());
         assert_eq!(validator.finish(), Err(InvalidUtf8));
         assert_eq!(validator.validate(b"next"), Ok(()));
+        assert!(validator.is_at_boundary());
         assert_eq!(validator.finish(), Ok(()));
+    }
+
+    #[test]
+    fn error_says_what_the_bytes_are_not() {
+        assert_eq!(std::string::ToString::to_string(&InvalidUtf8), "not UTF-8");
     }
 
     #[test]

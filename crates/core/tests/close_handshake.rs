@@ -333,6 +333,18 @@ fn g56_eof_behind_close_lets_the_reply_out() {
 }
 
 #[test]
+fn nothing_after_the_end_changes_the_outcome() {
+    for end in End::BOTH {
+        let mut connection = opened(end, &CONFIG);
+        connection.receive_eof(T0);
+        connection.close(code(1000), "", T0).unwrap();
+        connection.fail(code(1011), "", T0).unwrap();
+        connection.transport_failed(T0);
+        assert_eq!(connection.close_outcome(), Some(ABNORMAL));
+    }
+}
+
+#[test]
 fn transport_that_broke_in_every_state_ends_the_connection_once() {
     for end in End::BOTH {
         for (name, mut connection) in in_every_state(end) {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use duologue_core::{Config, Connection, Event, ReadyState, SendError};
+use duologue_core::{Config, Connection, ControlFrame, Event, ReadyState, SendError};
 
 use support::reference::Heard;
 use support::{
@@ -158,6 +158,14 @@ fn ping_and_pong_of_the_application_carry_up_to_125_bytes() {
 }
 
 #[test]
+fn control_frame_takes_no_more_room_than_the_longest() {
+    // A masked header of 6 bytes, a payload of 125, and the length.
+    assert_eq!(size_of::<ControlFrame>(), 6 + 125 + 1);
+    let longest = opened(End::Client, &CONFIG).ping(&[b'p'; 125]).unwrap();
+    assert_eq!(longest.as_slice().len(), 131);
+}
+
+#[test]
 fn ping_and_pong_of_the_application_need_an_open_connection() {
     for end in End::BOTH {
         let mut connection = Connection::new(end.role(), &CONFIG, T0);
@@ -170,4 +178,44 @@ fn ping_and_pong_of_the_application_need_an_open_connection() {
         connection.transport_failed(T0);
         assert_eq!(connection.ping(b""), Err(SendError::Closing));
     }
+}
+
+#[test]
+fn payload_and_frame_are_their_bytes_however_they_came() {
+    let bytes = from_peer(End::Client, b"\x89\x02hi");
+    let whole = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let mut connection = opened(End::Client, &CONFIG);
+        let received = connection.receive(&mut bytes, T0).unwrap();
+        let Some(Event::Ping(payload)) = received.event else { panic!("{received:?}") };
+        payload.to_owned()
+    };
+    let mut cut = bytes.clone();
+    let (start, rest) = cut.split_at_mut(3);
+    let mut connection = opened(End::Client, &CONFIG);
+    assert_eq!(connection.receive(start, T0).unwrap().event, None);
+    let received = connection.receive(rest, T0).unwrap();
+    let Some(Event::Ping(payload)) = received.event else { panic!("{received:?}") };
+    assert_eq!(payload, whole(&bytes));
+    assert_ne!(payload, whole(b"\x89\x02ho"));
+    assert_ne!(payload, whole(b"\x89\x01h"));
+    assert_eq!((payload.as_ref(), payload.len()), (&b"hi"[..], 2));
+    assert_eq!(format!("{payload:?}"), "ControlPayload([68, 69])");
+
+    let mut server = opened(End::Server, &CONFIG);
+    let [hi, ho] = [b"hi", b"ho"].map(|payload| server.ping(payload).unwrap());
+    assert_eq!(hi, server.ping(b"hi").unwrap());
+    assert_ne!(hi, ho);
+    assert_eq!(hi.as_ref(), b"\x89\x02hi");
+    assert_eq!(format!("{hi:?}"), "ControlFrame([89, 02, 68, 69])");
+}
+
+#[test]
+fn connection_shows_its_state_and_no_payload() {
+    let mut connection = opened(End::Client, &CONFIG);
+    connection.receive(&mut from_peer(End::Client, b"\x89\x06secret"), T0).unwrap();
+    let shown = format!("{connection:?}");
+    assert_eq!(shown, "Connection { phase: Open, initiator: None, failure: None, .. }");
+    connection.receive(&mut from_peer(End::Client, b"\x83"), T0).unwrap_err();
+    assert!(format!("{connection:?}").contains("failure: Some(ReservedOpcode)"));
 }

@@ -315,6 +315,23 @@ fn send_when_closing_or_not_open_is_refused() {
 }
 
 #[test]
+fn continuation_refused_when_closing_takes_no_compressor() {
+    for end in End::BOTH {
+        let pool = Pool::plain();
+        let mut endpoint = compressing(end, &CONFIG, agreed());
+        endpoint.share_codecs(pool);
+        endpoint.send_text("Hello").unwrap();
+        // A fragment without a payload needs no compressor yet.
+        endpoint.begin_message(MessageType::Text, b"").unwrap();
+        endpoint.close(CloseCode::NORMAL, "", T0).unwrap();
+        let (counts, capacity) = (pool.counts(), endpoint.buffer_capacity());
+        assert_eq!(counts, (1, 0));
+        assert_eq!(endpoint.continue_message(b"Hello", false), Err(SendError::Closing));
+        assert_eq!((pool.counts(), endpoint.buffer_capacity()), (counts, capacity));
+    }
+}
+
+#[test]
 fn what_does_not_compress_goes_as_it_is_unless_it_is_in_the_window() {
     let noise = noise(1, 5000);
     for end in End::BOTH {

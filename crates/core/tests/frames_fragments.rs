@@ -8,14 +8,17 @@ use duologue_core::{Config, ProtocolError};
 
 use support::reference::Heard;
 use support::{
-    End, T0, assert_fails, assert_fails_with, assert_hears, from_peer, listen, opened, pong_sent,
-    read_back,
+    End, T0, assert_fails, assert_fails_with, assert_hears, frame, from_peer, listen, opened,
+    pong_sent, read_back,
 };
 
 const CONFIG: Config = Config::DEFAULT;
 
 /// "Hel", a ping "1", "l", a pong "2", an empty fragment, "o", then a binary message.
 const MIXED: &[u8] = b"\x01\x03Hel\x89\x011\x00\x01l\x8a\x012\x00\x00\x80\x01o\x82\x02\xff\x00";
+
+/// A text "Hi".
+const HI: &[u8] = b"\x81\x02Hi";
 
 fn mixed() -> [Heard; 4] {
     [
@@ -58,6 +61,22 @@ fn g44_every_header_and_payload_may_be_cut_at_every_byte() {
                 assert_eq!(listener.heard, mixed(), "{end:?} {first} {second}");
             }
         }
+    }
+}
+
+#[test]
+fn g44_rest_of_a_cut_header_that_looks_like_a_message_is_none() {
+    // A text whose length is such that its header, behind the first two bytes, and its payload
+    // begin as a text "Hi" does.
+    for (end, length) in [(End::Server, 0x8182), (End::Client, 0x8102)] {
+        let text = format!("Hi{}", "x".repeat(length - 2));
+        let bytes = from_peer(end, &frame(0x81, text.as_bytes()));
+        let hi = listen(&mut opened(end, &CONFIG), &bytes[2..][..from_peer(end, HI).len()]);
+        assert_eq!(hi.heard, [Heard::text("Hi")]);
+        let mut connection = opened(end, &CONFIG);
+        let mut listener = listen(&mut connection, &bytes[..2]);
+        listener.feed(&mut connection, &bytes[2..], T0);
+        assert_eq!((listener.error, listener.heard), (None, vec![Heard::text(&text)]));
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod support;
 
-use duologue_core::{Config, ProtocolError};
+use core::time::Duration;
+
+use duologue_core::{Config, Keepalive, ProtocolError};
 
 use support::reference::Heard;
 use support::{
@@ -15,6 +17,29 @@ const CONFIG: Config = Config::DEFAULT;
 
 /// Frames of at most 200 bytes, messages of at most 300.
 const SMALL: Config = Config { max_frame_length: 200, max_message_length: 300, ..CONFIG };
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let documented = Config {
+        max_message_length: 16 * 1024 * 1024,
+        max_frame_length: u64::MAX,
+        max_empty_fragments: 1024,
+        opening_timeout: Duration::from_secs(10),
+        closing_timeout: Duration::from_secs(5),
+        keepalive: Some(Keepalive {
+            interval: Duration::from_secs(20),
+            timeout: Duration::from_secs(20),
+            always: false,
+        }),
+        write_high_water: 65_536,
+        write_stall_timeout: Duration::from_secs(30),
+        automatic_pong: true,
+        #[cfg(feature = "deflate")]
+        deflate: None,
+    };
+    assert_eq!(Config::default(), documented);
+    assert_eq!(Some(Keepalive::default()), documented.keepalive);
+}
 
 #[test]
 fn g36_frame_past_the_limit_fails_with_1009_at_its_length() {

@@ -203,6 +203,27 @@ fn g25_subprotocol_is_one_of_those_offered() {
 }
 
 #[test]
+fn field_whose_name_is_merely_as_long_is_another() {
+    for (name, line, error) in [
+        ("Upgrade", "Xpgrade: websocket", HandshakeError::UpgradeMissing),
+        ("Connection", "Xonnection: Upgrade", HandshakeError::ConnectionMissing),
+        (
+            "Sec-WebSocket-Accept",
+            "Xec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+            HandshakeError::WrongAccept,
+        ),
+    ] {
+        assert_fails(&edited(RESPONSE, name, &[line]), &offer(), error);
+    }
+    let response =
+        edited(RESPONSE, "Sec-WebSocket-Protocol", &["Xec-WebSocket-Protocol: superchat"]);
+    assert_eq!(verdict(&response, &offer()), Ok(None));
+    let line = "Xec-WebSocket-Extensions: x; a=\"b";
+    let response = edited(RESPONSE, "Sec-WebSocket-Extensions", &[line]);
+    assert_eq!(verdict(&response, &offer()), Ok(Some("chat".to_owned())));
+}
+
+#[test]
 fn g26_no_subprotocol_fails_only_by_choice() {
     let response = edited(RESPONSE, "Sec-WebSocket-Protocol", &[]);
     assert_eq!(verdict(&response, &offer()), Ok(None));
@@ -255,11 +276,19 @@ fn h18_response_that_is_no_http_is_refused() {
     ] {
         assert_fails(&with_first_line(RESPONSE, line), &offer(), HandshakeError::Malformed);
     }
-    for lines in
-        [&["X: a\r\n b"][..], &["X: a\nY: b"], &["X : a"], &["X: a\0"], &["X"], &["X: a\rY: b"]]
-    {
+    for lines in [
+        &["X: a\r\n b"][..],
+        &["X: a\nY: b"],
+        &["X: a\nY: b\nZ: c"],
+        &["X : a"],
+        &["X: a\0"],
+        &["X"],
+        &["X: a\rY: b"],
+    ] {
         assert_fails(&edited(RESPONSE, "X", lines), &offer(), HandshakeError::Malformed);
     }
+    let bare_lf: Vec<_> = RESPONSE.iter().copied().filter(|byte| *byte != b'\r').collect();
+    assert_fails(&bare_lf, &offer(), HandshakeError::Malformed);
     assert_fails(&[b"\r\n", RESPONSE].concat(), &offer(), HandshakeError::Malformed);
     assert_fails(b"\x15\x03\x01", &offer(), HandshakeError::Malformed);
 }

@@ -504,3 +504,13 @@ fn accepting_what_is_no_upgrade_is_refused_as_such_whatever_its_extensions() {
     assert_eq!(refused.error, HandshakeError::NotAnUpgrade);
     assert!(refused.response.starts_with(b"HTTP/1.1 426 "));
 }
+
+#[test]
+fn debug_output_of_a_request_shows_no_value_of_a_field() {
+    let request = ConnectRequest::new("example.com", "/chat")
+        .field("Authorization", "Bearer of-a-secret")
+        .field("Cookie", "session=of-a-secret");
+    let shown = format!("{request:?}");
+    assert!(shown.contains("Authorization") && shown.contains("Cookie"), "{shown}");
+    assert!(!shown.contains("of-a-secret"), "{shown}");
+}

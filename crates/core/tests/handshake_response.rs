@@ -5,8 +5,8 @@
 mod handshake_support;
 
 use duologue_core::handshake::{
-    AcceptError, Acceptance, Field, HandshakeError, InvalidField, NegotiatedExtensions, Response,
-    ServerHandshake, WriteError,
+    AcceptError, Acceptance, BufferTooSmall, Field, HandshakeError, InvalidField, InvalidRequest,
+    NegotiatedExtensions, RequestError, Response, ServerHandshake, WriteError, reason_phrase,
 };
 
 use handshake_support::{REQUEST, RESPONSE, accepted, request, written};
@@ -113,4 +113,85 @@ fn buffer_that_is_too_small_names_the_need() {
     let length =
         ServerHandshake::accept(&request, &acceptance, NegotiatedExtensions::default(), &mut out);
     assert_eq!((length, &out[..]), (Ok(RESPONSE.len()), RESPONSE));
+}
+
+#[test]
+fn reason_phrase_of_a_known_status_is_the_registered_one() {
+    for (status, phrase) in [
+        (200, "OK"),
+        (201, "Created"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (406, "Not Acceptable"),
+        (408, "Request Timeout"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (414, "URI Too Long"),
+        (421, "Misdirected Request"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+        (505, "HTTP Version Not Supported"),
+        // A client takes any phrase, but a line without one is not what RFC 9112 section 4 asks
+        // a server to write.
+        (299, "Status"),
+        (418, "Status"),
+    ] {
+        assert_eq!(reason_phrase(status), phrase, "{status}");
+    }
+}
+
+#[test]
+fn every_error_tells_what_is_wrong_in_words_of_its_own() {
+    let own = [
+        InvalidRequest::Authority.to_string(),
+        InvalidRequest::Target.to_string(),
+        InvalidRequest::Origin.to_string(),
+        InvalidRequest::Subprotocol.to_string(),
+        InvalidField::Name.to_string(),
+        InvalidField::Value.to_string(),
+        InvalidField::Reserved.to_string(),
+        WriteError::InvalidStatus.to_string(),
+        WriteError::SubprotocolNotOffered.to_string(),
+        BufferTooSmall { needed: 129 }.to_string(),
+        BufferTooSmall { needed: 130 }.to_string(),
+        HandshakeError::InvalidKey.to_string(),
+        HandshakeError::Rejected(403).to_string(),
+        HandshakeError::Rejected(404).to_string(),
+        HandshakeError::UnexpectedStatus(403).to_string(),
+        HandshakeError::UnexpectedStatus(404).to_string(),
+    ];
+    for (at, text) in own.iter().enumerate() {
+        assert!(text.contains(' ') && !own[..at].contains(text), "{text:?}");
+    }
+    // A status and a length are told as numbers.
+    assert!(own[9].contains("129") && own[13].contains("404") && own[15].contains("404"));
+    // What only holds another error says what that one says.
+    let (small, field) = (BufferTooSmall { needed: 129 }, InvalidField::Value);
+    for (error, inner) in [
+        (InvalidRequest::Field(field).to_string(), field.to_string()),
+        (RequestError::Invalid(InvalidRequest::Origin).to_string(), own[2].clone()),
+        (RequestError::BufferTooSmall(small).to_string(), small.to_string()),
+        (WriteError::BufferTooSmall(small).to_string(), small.to_string()),
+        (WriteError::InvalidField(field).to_string(), field.to_string()),
+        (AcceptError::Request(HandshakeError::InvalidKey).to_string(), own[11].clone()),
+        (AcceptError::Write(WriteError::InvalidStatus).to_string(), own[7].clone()),
+    ] {
+        assert_eq!(error, inner);
+    }
 }

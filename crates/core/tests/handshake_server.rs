@@ -178,6 +178,40 @@ fn g05_key_is_one_and_base64_of_16_bytes() {
 }
 
 #[test]
+fn field_whose_name_is_merely_as_long_is_another() {
+    for (name, line, error, status) in [
+        ("Host", "Xost: server.example.com", HandshakeError::HostNotSingle, 400),
+        ("Upgrade", "Xpgrade: websocket", HandshakeError::NotAnUpgrade, 426),
+        ("Connection", "Xonnection: Upgrade", HandshakeError::ConnectionNotUpgrade, 400),
+        (
+            "Sec-WebSocket-Key",
+            "Xec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            HandshakeError::InvalidKey,
+            400,
+        ),
+        (
+            "Sec-WebSocket-Version",
+            "Xec-WebSocket-Version: 13",
+            HandshakeError::MalformedVersion,
+            400,
+        ),
+    ] {
+        assert_refused(&edited(REQUEST, name, &[line]), error, status);
+    }
+    for line in [
+        "Xost: a b",
+        "Xontent-Length: 5",
+        "Xransfer-Encoding: chunked",
+        "Xec-WebSocket-Key: x",
+        "Xec-WebSocket-Version: 8",
+        "Xec-WebSocket-Protocol: a b",
+        "Xec-WebSocket-Extensions: x; a=\"b",
+    ] {
+        assert_accepted(&edited(REQUEST, "X", &[line]));
+    }
+}
+
+#[test]
 fn g06_key_with_pad_bits_is_accepted() {
     // Erratum 3150: the last quantum "EC==" ends in bits that are not zero.
     let line = "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==";
@@ -356,6 +390,12 @@ fn g17_each_limit_is_inclusive_and_has_its_status() {
         (HeadLimits { max_line: longest - 1, ..exact }, HandshakeError::FieldTooLong, 431),
         (HeadLimits { max_line: 19, ..exact }, HandshakeError::RequestLineTooLong, 414),
         (HeadLimits { max_bytes: 0, ..exact }, HandshakeError::HeadTooLarge, 431),
+        // At a byte that goes over both limits, the one on the line is told.
+        (
+            HeadLimits { max_bytes: 19, max_line: 19, ..exact },
+            HandshakeError::RequestLineTooLong,
+            414,
+        ),
     ] {
         assert_eq!(verdict(limits), Err(error), "{limits:?}");
         assert_eq!(error.status(), status);
@@ -419,6 +459,7 @@ fn h18_lines_that_hide_a_request_are_refused() {
         &["X: a\r\n b"][..], // a folded line
         &["X: a\r\n\tb"],
         &["X: a\nY: b"], // a bare LF
+        &["X: a\nY: b\nZ: c"],
         &["X: a\rY: b"], // a bare CR
         &["X: a\r\r\nY: b"],
         &["X: a\0"],
@@ -439,6 +480,7 @@ fn h18_lines_that_hide_a_request_are_refused() {
     assert_malformed(&[b"\r\n", REQUEST].concat());
     assert_malformed(&[b" ", REQUEST].concat());
     assert_malformed(&[&REQUEST[..REQUEST.len() - 2], b"\n"].concat());
+    assert_malformed(&REQUEST.iter().copied().filter(|byte| *byte != b'\r').collect::<Vec<_>>());
     // A TLS greeting on a plain port is told at its first byte.
     assert_malformed(b"\x16\x03\x01");
 }

@@ -60,6 +60,19 @@ fn slow_peer_is_not_failed_while_bytes_wait_for_it() {
 }
 
 #[test]
+fn ping_at_every_interval_is_queued_behind_bytes_that_wait() {
+    let keepalive = CONFIG.keepalive.map(|keepalive| Keepalive { always: true, ..keepalive });
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &Config { keepalive, ..CONFIG });
+        endpoint.send_text("Hello").unwrap();
+        assert_eq!(endpoint.handle_timeout(after(20)), Ok(()));
+        let ping = Heard::Ping(vec![0, 1]);
+        assert_eq!(written_frames(end, &mut endpoint), [Heard::text("Hello"), ping]);
+        assert_eq!(endpoint.next_deadline(), Some(after(40)));
+    }
+}
+
+#[test]
 fn peer_that_takes_nothing_is_told_as_the_failure() {
     for end in End::BOTH {
         let mut endpoint = endpoint(end, &CONFIG);

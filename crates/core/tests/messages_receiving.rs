@@ -349,6 +349,25 @@ fn short_cut_takes_a_message_at_hand_whole_and_leaves_the_rest_alone() {
 }
 
 #[test]
+fn short_cut_takes_either_type_with_a_length_of_7_or_16_bits() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        for length in [0, 125, 126, 127, 65_535] {
+            for (first, message_type) in [(0x81, MessageType::Text), (0x82, MessageType::Binary)] {
+                let payload = vec![b'x'; length];
+                put_frames(end, &mut endpoint, &frame(first, &payload));
+                assert_eq!(endpoint.next_whole(T0), Ok(true), "{message_type:?} {length}");
+                let message = endpoint.message().unwrap();
+                assert_eq!(
+                    (message.message_type(), message.payload()),
+                    (message_type, &payload[..])
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn short_cut_fails_the_connection_as_the_long_way_does() {
     for end in End::BOTH {
         let mut endpoint = endpoint(end, &CONFIG);

@@ -2,7 +2,7 @@
 //! between taking bytes and keeping what they came to, so whoever drives it may stop at any point.
 
 use std::boxed::Box;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::string::String;
@@ -25,10 +25,16 @@ use crate::wakers::{Side, Wakers};
 /// the peer idle for longer and go past the second-level cache.
 const LARGE_READ: usize = 2 * READ_SIZE;
 
-/// So many bytes read take one unit of the budget after which a task lets others run. The runtime
-/// takes a unit for each read, however large; by that alone a peer that floods would be listened
-/// to for megabytes while the other connections wait.
-const BYTES_OF_A_UNIT: usize = 512;
+/// So much work takes one unit of the budget after which a task lets others run, counted in bytes
+/// read. The runtime by itself takes a unit for each read, however much comes of it: a peer that
+/// floods would be listened to for megabytes while the other connections wait.
+const WORK_OF_A_UNIT: usize = 16 * 1024;
+
+/// A message, a piece of one or a control frame is as much work as so many bytes.
+const WORK_OF_AN_EVENT: usize = 4 * 1024;
+
+/// And so is a read, besides what it brings.
+const WORK_OF_A_READ: usize = 512;
 
 /// What a whole endpoint is read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     now: Timestamp,
     /// How much room the next read is given.
     read_size: usize,
+    /// The work that has not been taken from the task's budget yet.
+    work: usize,
     /// Bytes are written that the transport may still hold back.
     unflushed: bool,
     /// The transport has not flushed for a while, and the stall deadline runs.
@@ -87,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             wakers: Wakers::default(),
             now,
             read_size: READ_SIZE,
+            work: 0,
             unflushed: false,
             flush_blocked: false,
             shutting_down: false,
@@ -120,7 +129,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     #[inline]
     pub(crate) fn has_whole(&mut self) -> bool {
         match self.endpoint.next_whole(self.now) {
-            Ok(found) => found,
+            Ok(found) => {
+                self.work += if found { WORK_OF_AN_EVENT } else { 0 };
+                found
+            }
             Err(error) => {
                 self.failures.protocol(error);
                 self.closing_begins();
@@ -188,7 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.closing_begins();
                 None
             }
-            Ok(step) => step,
+            Ok(step) => {
+                self.work += if step.is_some() { WORK_OF_AN_EVENT } else { 0 };
+                step
+            }
             Err(error) => {
                 // The endpoint has failed itself; the error is told when its Close frame is out.
                 self.failures.protocol(error);
@@ -213,13 +228,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.wakers.wake_other(Side::Read);
             return Poll::Ready(());
         }
-        if self.endpoint.needs_read_buffer() {
-            self.endpoint.supply_read_buffer(pool::take_read());
-        }
+        self.charge(context);
         if !coop::has_budget_remaining() {
             // Not every transport asks for itself. The task is woken at once.
             self.release_buffers();
             ready!(coop::poll_proceed(context)).made_progress();
+        }
+        if self.endpoint.needs_read_buffer() {
+            self.endpoint.supply_read_buffer(pool::take_read());
         }
         let room = self.endpoint.read_room_of(self.read_size);
         let offered = room.capacity().saturating_sub(room.len());
@@ -236,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             Poll::Ready(Ok(count)) => {
                 self.now = now();
-                charge(count, context);
+                self.work += count + WORK_OF_A_READ;
                 // A peer that fills the room has more to say; fewer calls then take larger pieces.
                 self.read_size = if count == offered { LARGE_READ } else { READ_SIZE };
             }
@@ -253,6 +269,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Takes the work done from the task's budget, as far as that goes.
+    fn charge(&mut self, context: &mut Context<'_>) {
+        while self.work >= WORK_OF_A_UNIT {
+            if !coop::has_budget_remaining() {
+                // The next turn begins with a whole budget.
+                self.work = 0;
+                return;
+            }
+            self.work -= WORK_OF_A_UNIT;
+            if let Poll::Ready(unit) = coop::poll_proceed(context) {
+                unit.made_progress();
+            }
+        }
     }
 
     /// Nothing can go out any more.
@@ -524,6 +555,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    /// Says goodbye as far as that goes without waiting.
+    fn say_goodbye(&mut self, context: &mut Context<'_>) {
+        if self.ended {
+            if self.shutdown_pending {
+                let _ = Pin::new(&mut self.transport).poll_shutdown(context);
+            }
+            return;
+        }
+        if self.endpoint.ready_state() == ReadyState::Open {
+            let _ = self.endpoint.close(CloseCode::GOING_AWAY, "", now());
+        }
+        if self.poll_write(context).is_ready() {
+            let _ = Pin::new(&mut self.transport).poll_shutdown(context);
+        }
+        self.release_buffers();
+    }
+
     fn release_buffers(&mut self) {
         if let Some(buffer) = self.endpoint.release_read_buffer() {
             pool::give_read(buffer);
@@ -538,35 +586,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 }
 
-/// Takes what reading so many bytes costs from the task's budget, as far as it goes.
-fn charge(count: usize, context: &mut Context<'_>) {
-    for _ in 0..count / BYTES_OF_A_UNIT {
-        if !coop::has_budget_remaining() {
-            return;
-        }
-        if let Poll::Ready(unit) = coop::poll_proceed(context) {
-            unit.made_progress();
-        }
-    }
-}
-
-/// Says goodbye as far as that goes without waiting.
 impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Driver<S> {
     fn drop(&mut self) {
-        let mut context = Context::from_waker(Waker::noop());
-        if self.ended {
-            if self.shutdown_pending {
-                let _ = Pin::new(&mut self.transport).poll_shutdown(&mut context);
-            }
-            return;
-        }
-        if self.endpoint.ready_state() == ReadyState::Open {
-            let _ = self.endpoint.close(CloseCode::GOING_AWAY, "", now());
-        }
-        if self.poll_write(&mut context).is_ready() {
-            let _ = Pin::new(&mut self.transport).poll_shutdown(&mut context);
-        }
-        self.release_buffers();
+        // What was read may have used up the task's budget; there is no other turn for this.
+        let goodbye = poll_fn(|context| {
+            self.say_goodbye(context);
+            Poll::Ready(())
+        });
+        let _ = pin!(coop::unconstrained(goodbye)).poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 

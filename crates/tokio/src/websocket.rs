@@ -25,7 +25,7 @@ use crate::writer::MessageWriter;
 /// A WebSocket connection over `S`: any byte stream, such as a `TcpStream`.
 ///
 /// It is a [`Stream`] and a [`Sink`] of [`Message`]s; the methods of the same names need no further
-/// crate. Every `async` method is cancel-safe: dropped at any point, it has lost nothing, and a
+/// crate. Every method that waits is cancel-safe: dropped at any point, it has lost nothing, and a
 /// message to be sent is queued whole or not at all.
 ///
 /// The loop that is fastest is also the plain one. [`feed`](Self::feed) only queues; what is queued
@@ -43,14 +43,13 @@ use crate::writer::MessageWriter;
 /// ```
 ///
 /// Dropping it while it is open sends what can be sent of a Close frame (1001) without waiting.
-///
-/// The futures of `send` and `feed` are not those of an `async fn`, which would hold a message twice,
-/// and make the task of each connection larger.
 #[derive(Debug)]
 pub struct WebSocket<S: AsyncRead + AsyncWrite + Unpin> {
     driver: Driver<S>,
 }
 
+// `send` and `feed` are no `async fn`s: these would hold the message twice, and make the task of each
+// connection larger.
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake somebody else has done, such as an HTTP
     /// server. `leftover` are the bytes that were read behind it.

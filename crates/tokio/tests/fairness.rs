@@ -17,11 +17,23 @@ use std::task::Poll;
 
 use duologue_tokio::{Error, Event};
 use support::wire::Wire;
-use support::{QUIET, masked, server};
+use support::{QUIET, masked, server, unmasked};
+use tokio::io::AsyncReadExt;
+use tokio::task::coop;
 
-/// What the runtime lets a task do in one turn is 128 units, of 512 bytes each here; the last read
-/// may go past it.
-const LONGEST_TURN: usize = 128 * 512 + 32 * 1024;
+/// What the runtime lets a task do in one turn is 128 units, of 16 KiB each here. A read costs one
+/// of them besides, and the last one may go past it.
+const UNITS: usize = 128;
+const UNIT: usize = 16 * 1024;
+const LAST_READ: usize = 32 * 1024;
+
+/// A frame costs as much as so many bytes.
+const EVENT: usize = 4 * 1024;
+
+/// The most bytes of frames of this length that are read in a turn.
+const fn turn(frame: usize) -> usize {
+    UNITS * UNIT / (EVENT + frame) * frame + 2 * LAST_READ
+}
 
 /// So much is at hand, on a transport that is never Pending.
 const FLOOD: usize = 8 << 20;
@@ -36,14 +48,15 @@ async fn one_turn() {
     .await;
 }
 
-/// Reads a flood of `frame` in one task; the most bytes that it read in one turn, seen from
+/// Reads a flood of `frame` in one task, at most `read_limit` bytes at a time (0: any number); the most bytes that it read in one turn, seen from
 /// another.
-async fn longest_turn(frame: &[u8], events: bool) -> usize {
+async fn longest_turn(frame: &[u8], events: bool, read_limit: usize) -> usize {
     let wire = Wire::new();
     let count = FLOOD / frame.len();
     wire.with(|state| {
         state.input = frame.repeat(count).into();
         state.input_ended = true;
+        state.read_limit = read_limit;
     });
     let left = {
         let wire = wire.clone();
@@ -83,18 +96,48 @@ async fn longest_turn(frame: &[u8], events: bool) -> usize {
 
 #[tokio::test]
 async fn flood_of_pings_is_read_in_turns_with_other_tasks() {
-    let longest = longest_turn(&masked(0x89, &[b'p'; 125]), true).await;
-    assert!(longest <= LONGEST_TURN, "{longest}");
+    let frame = &masked(0x89, &[b'p'; 125]);
+    let longest = longest_turn(frame, true, 0).await;
+    assert!(longest <= turn(frame.len()), "{longest}");
 }
 
 #[tokio::test]
 async fn flood_of_pings_that_the_application_does_not_see_is_read_in_turns() {
-    let longest = longest_turn(&masked(0x89, b""), false).await;
-    assert!(longest <= LONGEST_TURN, "{longest}");
+    let frame = &masked(0x89, b"");
+    let longest = longest_turn(frame, false, 0).await;
+    assert!(longest <= turn(frame.len()), "{longest}");
 }
 
 #[tokio::test]
 async fn flood_of_messages_is_read_in_turns_with_other_tasks() {
-    let longest = longest_turn(&masked(0x82, &[b'm'; 1000]), true).await;
-    assert!(longest <= LONGEST_TURN, "{longest}");
+    let frame = &masked(0x82, &[b'm'; 1000]);
+    let longest = longest_turn(frame, true, 0).await;
+    assert!(longest <= turn(frame.len()), "{longest}");
+}
+
+#[tokio::test]
+async fn flood_in_small_pieces_is_read_in_turns() {
+    let frame = &masked(0x82, &[b'm'; 60_000]);
+    let longest = longest_turn(frame, true, 100).await;
+    // Of reads that bring little, it is their number that counts.
+    assert!(longest <= turn(frame.len()) / 4, "{longest}");
+}
+
+#[tokio::test]
+async fn connection_dropped_at_the_end_of_its_turn_still_says_goodbye() {
+    let (near, mut far) = support::tcp().await;
+    let mut server = server(near, &QUIET);
+    tokio::spawn(async move {
+        server.feed("last words").await.unwrap();
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
+        }
+        drop(server);
+    })
+    .await
+    .unwrap();
+    let mut said = Vec::new();
+    far.read_to_end(&mut said).await.unwrap();
+    let expected = [unmasked(0x81, b"last words"), unmasked(0x88, &[0x03, 0xe9])].concat();
+    assert_eq!(said, expected);
 }

@@ -273,6 +273,9 @@ const _: () = assert!(MAX_CONTROL_PAYLOAD == LENGTH_16 as usize - 1);
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::format;
+
     use super::*;
 
     fn complete(bytes: &[u8]) -> (FrameHeader, usize) {
@@ -335,5 +338,19 @@ mod tests {
                 assert_eq!(complete(encoded.as_slice()), (header, expected));
             }
         }
+    }
+
+    #[test]
+    fn encoded_header_is_shown_as_its_bytes() {
+        let header = FrameHeader {
+            fin: true,
+            rsv: 0,
+            opcode: Opcode::Ping,
+            masking_key: None,
+            payload_length: 2,
+        };
+        let encoded = header.encode();
+        assert_eq!(encoded.as_ref(), b"\x89\x02");
+        assert_eq!(format!("{encoded:?}"), "EncodedHeader([89, 02])");
     }
 }

@@ -403,6 +403,7 @@ mod tests {
             "\"a\"",
             "a;b=\"\\\\\"",
             "a;b=\"\\\"",
+            "a;b=\"c\\\"",
             "\u{e9}",
         ] {
             assert_eq!(shown(value), None, "{value}");

@@ -15,8 +15,8 @@ use super::scale::Scale;
 use super::server::LIMITED;
 use super::sources::{Sources, request_head};
 
-/// An attacker that does not see the end of its connection leaves after this time; the server should
-/// have been rid of it for long.
+/// An attacker that does not see the end of its connection leaves after this time; the server
+/// should have been rid of it for long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The payload of a message whose echo is never read, in bytes.
@@ -51,8 +51,8 @@ impl Attack {
 #[derive(Debug)]
 pub(super) struct Repelled {
     pub(super) attack: Attack,
-    /// How late it was told why, if it is to be told; or what went wrong.
-    pub(super) told: io::Result<Duration>,
+    /// How late it was told why, if that has a deadline; or what went wrong.
+    pub(super) told: io::Result<Option<Duration>>,
 }
 
 /// Attacks until it is over, then until the server is rid of the last one.
@@ -81,7 +81,7 @@ pub(super) async fn attack(
 
 /// Sends `at_once` bytes of an opening handshake and then one a second. It is answered with 408,
 /// goes on nevertheless, and is dropped.
-async fn slow(scale: &Scale, sources: &Sources, at_once: usize) -> io::Result<Duration> {
+async fn slow(scale: &Scale, sources: &Sources, at_once: usize) -> io::Result<Option<Duration>> {
     let mut stream = sources.connect(true).await?;
     let deadline = Instant::now() + scale.opening_timeout;
     let mut head = request_head("/").into_bytes();
@@ -89,7 +89,8 @@ async fn slow(scale: &Scale, sources: &Sources, at_once: usize) -> io::Result<Du
         head.extend(format!("X-Filler: {}\r\n", "x".repeat(1012)).bytes());
     }
     let (mut reader, mut writer) = stream.split();
-    writer.write_all(head.get(..at_once).unwrap_or(&head)).await?;
+    let (begin, rest) = head.split_at(at_once.min(head.len()));
+    writer.write_all(begin).await?;
     let mut answer = Vec::new();
     let read = async {
         // A reset ends it too: what counts is what was said before.
@@ -97,39 +98,42 @@ async fn slow(scale: &Scale, sources: &Sources, at_once: usize) -> io::Result<Du
         Instant::now().saturating_duration_since(deadline)
     };
     let write = async {
-        while writer.write_all(b"x").await.is_ok() {
+        for byte in rest.iter().chain(std::iter::repeat(&b'x')) {
+            if writer.write_all(&[*byte]).await.is_err() {
+                return;
+            }
             sleep(Duration::from_secs(1)).await;
         }
     };
     let (late, ()) = tokio::join!(read, write);
     if answer.starts_with(b"HTTP/1.1 408 ") {
-        Ok(late)
+        Ok(Some(late))
     } else {
         Err(io::Error::other("it is not told that it is too slow"))
     }
 }
 
 /// Sends messages until it is dropped, and reads nothing.
-async fn silent(sources: &Sources) -> io::Result<Duration> {
+async fn silent(sources: &Sources) -> io::Result<Option<Duration>> {
     let mut stream = sources.open_raw("/", false).await?;
     let message = frame(0x82, &[0x5a; MESSAGE_LENGTH]);
     while stream.write_all(&message).await.is_ok() {}
-    Ok(Duration::ZERO)
+    Ok(None)
 }
 
 /// Sends pings until it is dropped, and reads nothing. The server goes on reading, for of its pongs
 /// only the newest has to be kept (RFC 6455 section 5.5.3), until it has not been able to write for
 /// too long.
-async fn flood_unread(sources: &Sources) -> io::Result<Duration> {
+async fn flood_unread(sources: &Sources) -> io::Result<Option<Duration>> {
     let stream = sources.open_raw("/", false).await?;
     let mut flood = Flood::new();
     while flood.write(&stream).await.is_ok() {}
-    Ok(Duration::ZERO)
+    Ok(None)
 }
 
 /// Sends pings and reads the pongs, where the application bears with only so many in a second. It
 /// is told 1008 then, goes on nevertheless, and is dropped.
-async fn flood_read(sources: &Sources) -> io::Result<Duration> {
+async fn flood_read(sources: &Sources) -> io::Result<Option<Duration>> {
     let stream = sources.open_raw(LIMITED, true).await?;
     let mut flood = Flood::new();
     let mut told = Vec::new();
@@ -159,7 +163,7 @@ async fn flood_read(sources: &Sources) -> io::Result<Duration> {
     if !told_why {
         return Err(io::Error::other("it is not told that it sends too many pings"));
     }
-    Ok(Duration::ZERO)
+    Ok(None)
 }
 
 /// Pings, over and over.

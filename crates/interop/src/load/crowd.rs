@@ -90,9 +90,14 @@ pub(super) async fn run(scale: &Scale, report: &mut Report) -> Result<(), Error>
     let begun = Instant::now();
     server.terminate()?;
     let mut farewells = Vec::new();
-    while let Some(farewell) = members.join_next().await {
-        farewells.extend(farewell.map_err(std::io::Error::other)?);
-    }
+    let all_left = async {
+        while let Some(farewell) = members.join_next().await {
+            farewells.extend(farewell.map_err(std::io::Error::other)?);
+        }
+        Ok::<_, Error>(())
+    };
+    // Who has not left by then is not told.
+    timeout(STOPPED * 4, all_left).await.unwrap_or(Ok(()))?;
     let told = farewells.iter().filter(|farewell| farewell.going_away).count();
     report.judge(told == scale.crowd, "told 1001", told, &format!("{}", scale.crowd));
     let ends = Durations::new(farewells.iter().map(|farewell| farewell.at - begun).collect());
@@ -101,7 +106,7 @@ pub(super) async fn run(scale: &Scale, report: &mut Report) -> Result<(), Error>
     let (sent, echoed) = farewells
         .iter()
         .fold((0, 0), |(sent, echoed), farewell| (sent + farewell.sent, echoed + farewell.echoed));
-    let accepted = server.last_words()?.accepted;
+    let accepted = server.last_words().await?.accepted;
     report.note("messages sent until then", sent);
     let taken = format!("{accepted} taken, {echoed} echoed");
     report.judge(accepted == echoed && echoed > 0, "none taken is lost", taken, "as many");

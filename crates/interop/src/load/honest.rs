@@ -24,7 +24,7 @@ const LENGTH: usize = 20;
 #[derive(Debug)]
 pub(super) struct Honest {
     over: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Vec<Duration>, Error>>,
+    thread: JoinHandle<Result<Vec<Vec<Duration>>, Error>>,
 }
 
 impl Honest {
@@ -39,11 +39,14 @@ impl Honest {
         Self { over, thread }
     }
 
-    /// Ends them: how long each echo took, or what went wrong for one of them.
-    pub(super) fn stop(self) -> Result<Durations, Error> {
+    /// Ends them: how long each echo took, and how many the client had that had the fewest; or what
+    /// went wrong for one of them.
+    pub(super) fn stop(self) -> Result<(Durations, usize), Error> {
         self.over.store(true, Ordering::SeqCst);
         let panicked = |_| Error::Io(io::Error::other("an honest client has panicked"));
-        self.thread.join().map_err(panicked)?.map(Durations::new)
+        let clients = self.thread.join().map_err(panicked)??;
+        let fewest = clients.iter().map(Vec::len).min().unwrap_or_default();
+        Ok((Durations::new(clients.concat()), fewest))
     }
 }
 
@@ -51,7 +54,7 @@ async fn all(
     count: usize,
     sources: &Arc<Sources>,
     over: &Arc<AtomicBool>,
-) -> Result<Vec<Duration>, Error> {
+) -> Result<Vec<Vec<Duration>>, Error> {
     let mut clients = JoinSet::new();
     for number in 0..count {
         let (sources, over) = (Arc::clone(sources), Arc::clone(over));
@@ -59,7 +62,7 @@ async fn all(
     }
     let mut latencies = Vec::new();
     while let Some(client) = clients.join_next().await {
-        latencies.extend(client.map_err(io::Error::other)??);
+        latencies.push(client.map_err(io::Error::other)??);
     }
     Ok(latencies)
 }

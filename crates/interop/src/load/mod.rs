@@ -28,7 +28,7 @@ use crate::tokio_peer::block_on;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// A tenth of everything, with deadlines of a few seconds.
+    /// A tenth of the connections and attackers, ten kills, and deadlines of a few seconds.
     #[arg(long)]
     quick: bool,
     /// Only this part; may be given several times.

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// A server that was asked to stop is given so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What a server tells at its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastWords {
@@ -77,11 +80,17 @@ impl Server {
         Ok(kill(Pid::from_raw(pid), Signal::SIGTERM)?)
     }
 
-    /// Waits for its end.
-    pub(super) fn last_words(&mut self) -> io::Result<LastWords> {
+    /// Waits for its end, which has to come soon.
+    pub(super) async fn last_words(&mut self) -> io::Result<LastWords> {
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > PATIENCE {
+                return Err(io::Error::other("the server does not end"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        self.child.wait()?;
         LastWords::parse(&line)
             .ok_or_else(|| io::Error::other("the server tells nothing at its end"))
     }

@@ -50,7 +50,7 @@ impl Scale {
         write_stall_timeout: Duration::from_secs(30),
     };
 
-    /// A tenth of it, with deadlines of a few seconds.
+    /// A tenth of the connections and attackers, ten kills, and deadlines of a few seconds.
     pub(super) const QUICK: Self = Self {
         crowd: 1000,
         talkers: 100,
