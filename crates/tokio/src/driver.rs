@@ -28,13 +28,13 @@ const LARGE_READ: usize = 2 * READ_SIZE;
 /// So much work takes one unit of the budget after which a task lets others run, counted in bytes
 /// read. The runtime by itself takes a unit for each read, however much comes of it: a peer that
 /// floods would be listened to for megabytes while the other connections wait.
-const WORK_OF_A_UNIT: usize = 16 * 1024;
+const WORK_OF_A_UNIT: usize = 32 * 1024;
 
 /// A message, a piece of one or a control frame is as much work as so many bytes.
-const WORK_OF_AN_EVENT: usize = 4 * 1024;
+const WORK_OF_AN_EVENT: usize = 8 * 1024;
 
 /// And so is a read, besides what it brings.
-const WORK_OF_A_READ: usize = 512;
+const WORK_OF_A_READ: usize = 1024;
 
 /// What a whole endpoint is read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,14 +21,14 @@ use support::{QUIET, masked, server, unmasked};
 use tokio::io::AsyncReadExt;
 use tokio::task::coop;
 
-/// What the runtime lets a task do in one turn is 128 units, of 16 KiB each here. A read costs one
+/// What the runtime lets a task do in one turn is 128 units, of 32 KiB each here. A read costs one
 /// of them besides, and the last one may go past it.
 const UNITS: usize = 128;
-const UNIT: usize = 16 * 1024;
+const UNIT: usize = 32 * 1024;
 const LAST_READ: usize = 32 * 1024;
 
 /// A frame costs as much as so many bytes.
-const EVENT: usize = 4 * 1024;
+const EVENT: usize = 8 * 1024;
 
 /// The most bytes of frames of this length that are read in a turn.
 const fn turn(frame: usize) -> usize {
