@@ -6,13 +6,14 @@ pub mod dialled;
 pub mod wire;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use duologue_tokio::{Config, OsKeys, Role, WebSocket};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::coop;
 
 /// No keepalive, so that nothing but the test itself moves.
 pub const QUIET: Config = Config { keepalive: None, ..Config::DEFAULT };
@@ -143,9 +144,10 @@ pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) {
     stream.flush().await.unwrap();
 }
 
-/// Polls once, with a waker that does nothing.
+/// Polls once, with a waker that does nothing, as if in a turn of its own.
 pub fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    let turn = pin!(coop::unconstrained(future.as_mut()));
+    turn.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Lets every other task of a single-threaded runtime come to rest.
