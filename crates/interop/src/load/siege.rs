@@ -33,12 +33,19 @@ const HEAD: usize = 16 * 1024;
 /// A read buffer takes no more, in bytes.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// The bound on the server's memory, by the formula of `docs/security.md`.
+/// The buffers that a thread keeps for use again take no more, in bytes
+/// (`duologue_adapter::pool`).
+const POOL: usize = 6 << 20;
+
+/// The bound on the server's memory, by the formula of `docs/security.md`; besides, each of its
+/// threads keeps a pool.
 fn memory_bound(scale: &Scale) -> usize {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
     let open = |message: usize| {
         STATE + READ_BUFFER + 2 * message + Config::DEFAULT.write_high_water + message
     };
-    scale.slow * (STATE + HEAD)
+    threads * POOL
+        + scale.slow * (STATE + HEAD)
         + scale.silent * open(MESSAGE_LENGTH)
         + (scale.flooders + scale.honest) * open(0)
 }
