@@ -32,8 +32,8 @@
 //! # Rules of the house
 //!
 //! - Every method of a connection that waits may be dropped at any point: nothing is lost, nothing
-//!   is half sent. Only the opening handshake ends with its future, which holds the stream: `connect`,
-//!   `client`, `accept` and its like, and the methods of a [`PendingRequest`].
+//!   is half sent. Only the opening handshake ends with its future, which holds the stream:
+//!   `connect`, `client`, `accept` and its like, and the methods of a [`PendingRequest`].
 //! - Somebody must drive the connection: pings are answered, deadlines kept and queued messages
 //!   written while `next`, `flush`, `ready` or `close` is awaited. Of two halves, only the reading
 //!   one reads; it must be driven for pings to be seen at all.

@@ -48,8 +48,8 @@ pub struct WebSocket<S: AsyncRead + AsyncWrite + Unpin> {
     driver: Driver<S>,
 }
 
-// `send` and `feed` are no `async fn`s: these would hold the message twice, and make the task of each
-// connection larger.
+// `send` and `feed` are no `async fn`s: these would hold the message twice, and make the task of
+// each connection larger.
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake somebody else has done, such as an HTTP
     /// server. `leftover` are the bytes that were read behind it.

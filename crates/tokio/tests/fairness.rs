@@ -1,5 +1,5 @@
 //! A connection whose peer floods it leaves time for the others: the runtime's tasks take turns,
-//! and a turn is bounded by the bytes that it reads.
+//! and a turn is bounded by the work that it does.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -48,8 +48,8 @@ async fn one_turn() {
     .await;
 }
 
-/// Reads a flood of `frame` in one task, at most `read_limit` bytes at a time (0: any number); the most bytes that it read in one turn, seen from
-/// another.
+/// Reads a flood of `frame` in one task, at most `read_limit` bytes at a time (0: any number); the
+/// most bytes that it read in one turn, seen from another.
 async fn longest_turn(frame: &[u8], events: bool, read_limit: usize) -> usize {
     let wire = Wire::new();
     let count = FLOOD / frame.len();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duologue_tokio::{CloseCode, CloseStatus, Config, Error, Event, Message, WebSocket};
+use duologue_tokio::{CloseCode, CloseStatus, Error, Event, Message, WebSocket};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -52,7 +52,7 @@ pub(super) async fn run(scale: &Scale, report: &mut Report) -> Result<(), Error>
     let sources = Arc::new(Sources::new(server.address));
     let descriptors = server.descriptors()?;
     // What the first connection brings into memory belongs to no connection.
-    sources.open(&Config::DEFAULT).await?.close(CloseCode::NORMAL, "").await?;
+    sources.open().await?.close(CloseCode::NORMAL, "").await?;
     let memory = server.memory()?;
 
     let (orders, order) = watch::channel(Order::Rest);
@@ -126,7 +126,7 @@ async fn gather(
         let permit = Arc::clone(&permits).acquire_owned().await.map_err(std::io::Error::other)?;
         let sources = Arc::clone(sources);
         opening.spawn(async move {
-            let websocket = sources.open(&Config::DEFAULT).await;
+            let websocket = sources.open().await;
             drop(permit);
             websocket.map(|websocket| (number, websocket))
         });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use duologue_tokio::{CloseCode, Config, Error};
+use duologue_tokio::{CloseCode, Error};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -68,7 +68,7 @@ async fn all(
 }
 
 async fn one(number: usize, sources: &Sources, over: &AtomicBool) -> Result<Vec<Duration>, Error> {
-    let mut websocket = sources.open(&Config::DEFAULT).await?;
+    let mut websocket = sources.open().await?;
     let mut ticks = interval(PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut latencies = Vec::new();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use duologue_tokio::reconnect::{
     ReconnectEvent, ReconnectOptions, ReconnectPolicy, ReconnectingSocket,
 };
-use duologue_tokio::{ClientOptions, CloseCode, Config, Error};
+use duologue_tokio::{ClientOptions, CloseCode, Error};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -72,7 +72,7 @@ pub(super) async fn run(scale: &Scale, report: &mut Report) -> Result<(), Error>
         let begun = Instant::now();
         server.kill()?;
         server = start(&address.to_string())?;
-        Sources::new(address).open(&Config::DEFAULT).await?.close(CloseCode::NORMAL, "").await?;
+        Sources::new(address).open().await?.close(CloseCode::NORMAL, "").await?;
         back.push(begun.elapsed());
     }
     let _ = over.send(true);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use duologue_tokio::Config;
+
 /// The size of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
@@ -46,8 +48,8 @@ impl Scale {
         calm: Duration::from_secs(10),
         attack: Duration::from_secs(45),
         kills: 50,
-        opening_timeout: Duration::from_secs(10),
-        write_stall_timeout: Duration::from_secs(30),
+        opening_timeout: Config::DEFAULT.opening_timeout,
+        write_stall_timeout: Config::DEFAULT.write_stall_timeout,
     };
 
     /// A tenth of the connections and attackers, ten kills, and deadlines of a few seconds.

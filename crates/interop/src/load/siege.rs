@@ -59,7 +59,7 @@ pub(super) async fn run(scale: &Scale, report: &mut Report) -> Result<(), Error>
     let mut server = Server::start(&scale.server_arguments())?;
     let sources = Arc::new(Sources::new(server.address));
     let descriptors = server.descriptors()?;
-    sources.open(&Config::DEFAULT).await?.close(CloseCode::NORMAL, "").await?;
+    sources.open().await?.close(CloseCode::NORMAL, "").await?;
     let memory = server.memory()?;
 
     let honest = Honest::start(scale.honest, Arc::clone(&sources));

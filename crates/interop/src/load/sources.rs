@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use duologue_tokio::{ClientOptions, Config, Error, WebSocket, client};
+use duologue_tokio::{ClientOptions, Error, WebSocket, client};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -39,10 +39,10 @@ impl Sources {
         Ok(stream)
     }
 
-    /// An open WebSocket.
-    pub(super) async fn open(&self, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
+    /// An open WebSocket, with the defaults.
+    pub(super) async fn open(&self) -> Result<WebSocket<TcpStream>, Error> {
         let stream = self.connect(true).await?;
-        let options = ClientOptions::new(&format!("ws://{}/", self.server))?.with_config(*config);
+        let options = ClientOptions::new(&format!("ws://{}/", self.server))?;
         client(stream, &options).await
     }
 
