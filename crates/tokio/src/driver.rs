@@ -447,6 +447,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(flushed)
     }
 
+    #[inline(never)]
     fn poll_as_writer(
         &mut self,
         context: &mut Context<'_>,

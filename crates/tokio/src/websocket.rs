@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`next`](Self::next).
     pub async fn next_ref(&mut self) -> Option<Result<MessageRef<'_>, Error>> {
-        let step = poll_fn(|context| self.poll_data(Mode::Messages, context)).await;
+        let step = poll_fn(|context| poll_data(&mut self.driver, Mode::Messages, context)).await;
         match step {
             Ok(true) => self.driver.endpoint.message().map(Ok),
             Ok(false) => None,
@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`next`](Self::next).
     pub async fn next_chunk(&mut self) -> Option<Result<ChunkRef<'_>, Error>> {
-        let step = poll_fn(|context| self.poll_data(Mode::Chunks, context)).await;
+        let step = poll_fn(|context| poll_data(&mut self.driver, Mode::Chunks, context)).await;
         match step {
             Ok(true) => self.driver.endpoint.chunk().map(Ok),
             Ok(false) => None,
@@ -377,49 +377,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         split(self.driver)
     }
 
-    /// Whether there is a message or a piece of one, as [`Driver::poll_step`] without pings.
-    #[inline]
-    fn poll_data(&mut self, mode: Mode, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
-        loop {
-            match ready!(self.driver.poll_step(mode, context)) {
-                Ok(Some(Step::Message | Step::Chunk)) => return Poll::Ready(Ok(true)),
-                Ok(Some(_)) => {}
-                Ok(None) => return Poll::Ready(Ok(false)),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-
     #[inline]
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         poll_message(&mut self.driver, context)
     }
 }
 
-/// The next message of a driver.
-#[inline]
+/// The next message of a driver. Inlined, as [`Endpoint::take_message`] is.
+#[inline(always)]
 pub(crate) fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<S>,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Message, Error>>> {
-    if driver.has_whole() {
-        return Poll::Ready(driver.endpoint.take_message().map(Ok));
+    if !driver.has_whole() {
+        match ready!(poll_data(driver, Mode::Messages, context)) {
+            Ok(true) => {}
+            Ok(false) => return Poll::Ready(None),
+            Err(error) => return Poll::Ready(Some(Err(error))),
+        }
     }
-    poll_message_slow(driver, context)
+    Poll::Ready(driver.endpoint.take_message().map(Ok))
 }
 
-fn poll_message_slow<S: AsyncRead + AsyncWrite + Unpin>(
+/// Whether there is a message or a piece of one, as [`Driver::poll_step`] without pings.
+fn poll_data<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<S>,
+    mode: Mode,
     context: &mut Context<'_>,
-) -> Poll<Option<Result<Message, Error>>> {
+) -> Poll<Result<bool, Error>> {
     loop {
-        match ready!(driver.poll_step(Mode::Messages, context)) {
-            Ok(Some(Step::Message)) => {
-                return Poll::Ready(driver.endpoint.take_message().map(Ok));
-            }
+        match ready!(driver.poll_step(mode, context)) {
+            Ok(Some(Step::Message | Step::Chunk)) => return Poll::Ready(Ok(true)),
             Ok(Some(_)) => {}
-            Ok(None) => return Poll::Ready(None),
-            Err(error) => return Poll::Ready(Some(Err(error))),
+            Ok(None) => return Poll::Ready(Ok(false)),
+            Err(error) => return Poll::Ready(Err(error)),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The read buffer, in which messages are assembled where they lie.
 
-#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -85,6 +84,16 @@ struct Lent {
     /// Where it lies, if it was compressed.
     #[cfg(feature = "deflate")]
     inflated: Option<Place>,
+}
+
+impl Lent {
+    #[inline]
+    const fn is_inflated(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.inflated.is_some();
+        #[cfg(not(feature = "deflate"))]
+        false
+    }
 }
 
 impl ReadBuffer {
@@ -371,8 +380,22 @@ impl ReadBuffer {
 
     /// The whole message that the last step came to: one of up to 1 KiB copied, so that keeping it
     /// does not keep the buffer; a longer one split off without a copy.
+    // Inlined wherever it is called: a small message that is moved through memory on its way waits
+    // for its own stores each time, which comes to more than all of its receiving.
+    #[inline(always)]
     pub fn take_message(&mut self) -> Option<Message> {
-        let lent = self.lent.take_if(|lent| lent.whole)?;
+        let lent = self.lent.as_ref().filter(|lent| lent.whole)?;
+        let length = self.end.saturating_sub(self.start);
+        if length > COPY_UP_TO || lent.message_type == MessageType::Text || lent.is_inflated() {
+            return self.take_other();
+        }
+        self.lent = None;
+        Some(Message::Binary(self.copy_out()))
+    }
+
+    #[inline(never)]
+    fn take_other(&mut self) -> Option<Message> {
+        let lent = self.lent.take()?;
         let payload = self.take_payload(&lent);
         match lent.message_type {
             MessageType::Binary => Some(Message::Binary(payload)),
@@ -387,23 +410,26 @@ impl ReadBuffer {
             return inflation.take(place);
         }
         let _ = lent;
-        self.split_off_message()
+        let length = self.end.saturating_sub(self.start);
+        if length <= COPY_UP_TO { self.copy_out() } else { self.split_off(length) }
     }
 
-    fn split_off_message(&mut self) -> Bytes {
-        let length = self.end.saturating_sub(self.start);
-        let payload = if length <= COPY_UP_TO {
-            // A small message that is kept must not keep a whole buffer with it.
-            Bytes::copy_from_slice(self.buffer.get(self.start..self.end).unwrap_or_default())
-        } else {
-            self.buffer.advance(self.start);
-            self.parsed = self.parsed.saturating_sub(self.start);
-            self.parsed = self.parsed.saturating_sub(length);
-            self.buffer.split_to(length).freeze()
-        };
+    /// A small message that is kept must not keep a whole buffer with it.
+    #[inline]
+    fn copy_out(&mut self) -> Bytes {
+        let gathered = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let payload = Bytes::from(Box::<[u8]>::from(gathered));
         self.start = self.parsed;
         self.end = self.parsed;
         payload
+    }
+
+    fn split_off(&mut self, length: usize) -> Bytes {
+        self.buffer.advance(self.start);
+        self.parsed = self.parsed.saturating_sub(self.start).saturating_sub(length);
+        self.start = self.parsed;
+        self.end = self.parsed;
+        self.buffer.split_to(length).freeze()
     }
 
     /// Room to read into, about `size` bytes, such as [`READ_SIZE`]: bytes are to be appended to

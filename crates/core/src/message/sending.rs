@@ -1,5 +1,7 @@
 //! The endpoint's way out: messages, whole and in fragments, pings and pongs, queued.
 
+use bytes::Bytes;
+
 use crate::connection::OutgoingFrame;
 use crate::error::SendError;
 use crate::message::endpoint::Endpoint;
@@ -18,6 +20,7 @@ impl<R: Role> Endpoint<R> {
     ///
     /// [`SendError`]; nothing is queued then. Queueing itself knows no bound: see
     /// [`has_room`](Self::has_room).
+    #[inline(always)]
     pub fn send(&mut self, message: Message) -> Result<(), SendError> {
         #[cfg(feature = "deflate")]
         if self.compresses(message.len()) {
@@ -27,13 +30,18 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// Queues a message as it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_plain(&mut self, message: Message) -> Result<(), SendError> {
-        if message.len() < SHARE_FROM {
-            return self.send_plain_slice(message.message_type(), message.payload());
-        }
         let message_type = message.message_type();
         let payload = message.into_payload();
+        if payload.len() < SHARE_FROM {
+            return self.send_plain_slice(message_type, &payload);
+        }
+        self.send_large(message_type, payload)
+    }
+
+    #[inline(never)]
+    fn send_large(&mut self, message_type: MessageType, payload: Bytes) -> Result<(), SendError> {
         let frame = self.connection.begin_message(message_type, true, payload.len() as u64)?;
         let Some(mut masker) = frame.masker else {
             self.write.append(|out| frame.header.append_to(out));

@@ -59,18 +59,24 @@ impl WriteQueue {
     }
 
     /// Queues whatever `write` appends.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         // With a peer that is always a little behind, the queue is never empty. Moving at most as
         // many bytes as have been written costs no more than writing them did.
         if self.written >= COMPACT_FROM && self.written >= self.inline.len() / 2 {
-            self.inline.drain(..self.written);
-            self.written = 0;
+            self.compact();
         }
         let before = self.inline.len();
         write(&mut self.inline);
         let added = self.inline.len().saturating_sub(before);
         self.queued = self.queued.saturating_add(added);
+    }
+
+    /// Moves written bytes out of the way.
+    #[cold]
+    fn compact(&mut self) {
+        self.inline.drain(..self.written);
+        self.written = 0;
     }
 
     /// Queues a payload without copying it.
