@@ -9,6 +9,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -288,6 +289,42 @@ fn a_dead_peer_ends_a_send_that_waits() {
     let result = reading.join().unwrap();
     assert!(matches!(result, Err(Error::Protocol(ProtocolError::WriteStalled))), "{result:?}");
     drop(raw);
+}
+
+/// The peer closes and ends its side of TCP, and takes nothing while the write half sends: whether
+/// the reply to its Close frame gets out is known when that is done.
+#[test]
+fn the_end_is_told_when_the_write_half_has_written_what_it_can() {
+    for reads_in_the_end in [true, false] {
+        let config = Config { write_stall_timeout: Duration::from_millis(500), ..no_keepalive() };
+        let (server, mut raw) = server_and_raw_client(config);
+        let (mut reader, mut writer) = server.split().unwrap();
+        let reading = thread::spawn(move || (reader.read(), reader));
+        let sending = thread::spawn(move || writer.send(vec![0; 16 << 20]));
+        // Sending has begun, and cannot end before the peer reads.
+        let mut start = [0; 10];
+        raw.read_exact(&mut start).unwrap();
+        raw.write_all(&masked(0x88, &1000_u16.to_be_bytes())).unwrap();
+        raw.shutdown(Shutdown::Write).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        if reads_in_the_end {
+            let rest = read_to_end(&mut raw);
+            assert_eq!(rest.len(), (16 << 20) + 4);
+            assert!(rest.ends_with(&close_frame(1000)));
+        }
+        let (result, reader) = reading.join().unwrap();
+        let outcome = reader.close_outcome().unwrap();
+        assert_eq!(outcome.was_clean, reads_in_the_end, "{outcome:?}");
+        if reads_in_the_end {
+            assert!(matches!(result, Ok(None)), "{result:?}");
+            sending.join().unwrap().unwrap();
+        } else {
+            assert!(matches!(result, Err(Error::Protocol(ProtocolError::WriteStalled))));
+            let sent = sending.join().unwrap();
+            assert!(matches!(sent, Err(Error::Protocol(ProtocolError::WriteStalled))), "{sent:?}");
+        }
+        drop(raw);
+    }
 }
 
 #[test]

@@ -7,10 +7,10 @@
 //! - `writer`: the right to write. Whoever has it takes out what is queued as a batch, writes that
 //!   without holding `state`, and looks again; so what is queued meanwhile goes out with it.
 //!
-//! The read half waits for bytes without either, in a buffer of its own. It never waits for
-//! `writer`: a pong or a Close frame that it queues while the other half writes is picked up by
-//! that. Where nobody writes, it writes them itself, but waits for the peer no longer than
-//! [`PATIENCE`].
+//! The read half waits for bytes without either, in a buffer of its own. It does not wait for
+//! `writer` before the peer's end of TCP: a pong or a Close frame that it queues while the other
+//! half writes is picked up by that. Where nobody writes, it writes them itself, but waits for the
+//! peer no longer than [`PATIENCE`].
 
 mod read_half;
 mod write_half;
@@ -236,13 +236,10 @@ impl<S: TryClone> Shared<S> {
     }
 
     /// The read half, when the peer has ended its side: the peer may still read, so what is queued
-    /// goes out first, unless the write half writes it. `WouldBlock` is the only failure.
+    /// goes out first, whoever writes it. Nothing is left to be read meanwhile. `WouldBlock` is the
+    /// only failure.
     fn write_last(&self) -> Result<(), Error> {
-        let mut writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
+        let mut writer = lock(&self.writer);
         match self.write_out(&mut writer, None) {
             Err(error) if error.is_would_block() => Err(error),
             // Any other is kept.
