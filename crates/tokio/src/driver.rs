@@ -447,6 +447,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(flushed)
     }
 
+    // Out of line, so that `poll_ready` is small enough to be inlined for each message.
     #[inline(never)]
     fn poll_as_writer(
         &mut self,

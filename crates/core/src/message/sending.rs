@@ -20,6 +20,7 @@ impl<R: Role> Endpoint<R> {
     ///
     /// [`SendError`]; nothing is queued then. Queueing itself knows no bound: see
     /// [`has_room`](Self::has_room).
+    // Inlined down to the copy, as `take_message` is: a small message is read where it lies.
     #[inline(always)]
     pub fn send(&mut self, message: Message) -> Result<(), SendError> {
         #[cfg(feature = "deflate")]

@@ -59,6 +59,7 @@ impl WriteQueue {
     }
 
     /// Queues whatever `write` appends.
+    // Inlined, so that a header just made is not loaded in other pieces than it was stored in.
     #[inline(always)]
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         // With a peer that is always a little behind, the queue is never empty. Moving at most as
