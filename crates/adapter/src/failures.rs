@@ -49,6 +49,12 @@ impl Failures {
         self.io.get_or_insert(error);
     }
 
+    /// Whether it has been told how the connection ended.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// Tells, once, how a connection ended whose endpoint's
     /// [`close_outcome`](duologue_core::Endpoint::close_outcome) is `outcome`. From the second call
     /// on it is `Ok`.

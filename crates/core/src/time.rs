@@ -1,5 +1,6 @@
 //! Time as the core sees it: a number that the caller hands in.
 
+use core::num::NonZeroU32;
 use core::ops::Add;
 use core::time::Duration;
 
@@ -48,6 +49,24 @@ impl Add<Duration> for Timestamp {
     fn add(self, duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))
+    }
+}
+
+/// A duration of at least a millisecond, in 4 bytes, up to 49 days: what a connection keeps of the
+/// durations that it is configured with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Millis(NonZeroU32);
+
+impl From<Duration> for Millis {
+    fn from(duration: Duration) -> Self {
+        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        Self(NonZeroU32::new(millis).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(millis: Millis) -> Self {
+        Self::from_millis(u64::from(millis.0.get()))
     }
 }
 

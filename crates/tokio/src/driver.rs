@@ -51,10 +51,10 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     wakers: Wakers,
     /// The time of the last read, good enough for the events in it.
     now: Timestamp,
-    /// How much room the next read is given.
-    read_size: usize,
     /// The work that has not been taken from the task's budget yet.
     work: usize,
+    /// The last read filled its room: the next one is given more.
+    reads_large: bool,
     /// Bytes are written that the transport may still hold back.
     unflushed: bool,
     /// The transport has not flushed for a while, and the stall deadline runs.
@@ -72,8 +72,6 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     write_error: Option<io::Error>,
     /// What went wrong, told once the connection has come to rest.
     failures: Failures,
-    /// The end has been told.
-    told: bool,
     pub(crate) subprotocol: Option<Box<str>>,
 }
 
@@ -94,8 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             timer: Timer::default(),
             wakers: Wakers::default(),
             now,
-            read_size: READ_SIZE,
             work: 0,
+            reads_large: false,
             unflushed: false,
             flush_blocked: false,
             shutting_down: false,
@@ -105,14 +103,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             shutdown_pending: false,
             write_error: None,
             failures: Failures::default(),
-            told: false,
             subprotocol: subprotocol.map(String::into_boxed_str),
         }
     }
 
     /// Whether the end has been told.
     pub(crate) const fn is_terminated(&self) -> bool {
-        self.told
+        self.failures.is_told()
     }
 
     pub(crate) const fn transport(&self) -> &S {
@@ -237,7 +234,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.endpoint.needs_read_buffer() {
             self.endpoint.supply_read_buffer(pool::take_read());
         }
-        let room = self.endpoint.read_room_of(self.read_size);
+        let size = if self.reads_large { LARGE_READ } else { READ_SIZE };
+        let room = self.endpoint.read_room_of(size);
         let offered = room.capacity().saturating_sub(room.len());
         let read = pin!(self.transport.read_buf(room)).poll(context);
         match read {
@@ -254,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.now = now();
                 self.work += count + WORK_OF_A_READ;
                 // A peer that fills the room has more to say; fewer calls then take larger pieces.
-                self.read_size = if count == offered { LARGE_READ } else { READ_SIZE };
+                self.reads_large = count == offered;
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => {
@@ -422,7 +420,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Tells how the connection ended: once, then nothing any more.
     fn tell_end(&mut self) -> Result<Option<Step>, Error> {
-        self.told = true;
         if let Some(error) = self.write_error.take() {
             self.failures.io(error);
         }

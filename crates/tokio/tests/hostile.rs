@@ -19,7 +19,6 @@ use duologue_tokio::{
 use support::counting::{Counting, live_bytes};
 use support::{QUIET, expect_close, masked, server_and_raw, write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 
 #[global_allocator]
@@ -94,42 +93,6 @@ async fn h25_aborted_connections_end_once_and_leave_nothing() {
     }
     let grown = live_bytes() - after_warm_up;
     assert!(grown < 100_000, "{grown} bytes in 99,000 connections");
-}
-
-#[cfg(target_os = "linux")]
-fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn h25_resets_leave_no_descriptor() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let before = open_descriptors();
-    for round in 0..500 {
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let whole = round % 2 == 0;
-        let sent = if whole { REQUEST } else { &REQUEST[..50] };
-        client.write_all(sent).await.unwrap();
-        let server = tokio::spawn(async move {
-            let mut websocket = accept(stream).await?;
-            while let Some(message) = websocket.next().await {
-                message?;
-            }
-            Ok::<_, Error>(())
-        });
-        if whole {
-            client.read_exact(&mut [0; 64]).await.unwrap();
-        }
-        // A reset instead of an end.
-        client.set_zero_linger().unwrap();
-        drop(client);
-        let error = server.await.unwrap().unwrap_err();
-        assert!(matches!(error, Error::Io(_) | Error::ConnectionLost), "{error}");
-    }
-    assert!(open_descriptors() <= before + 2, "{} and {before}", open_descriptors());
 }
 
 #[tokio::test(start_paused = true)]

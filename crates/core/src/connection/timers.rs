@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::connection::config::{Config, Keepalive};
 use crate::connection::lifecycle::Phase;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// What a passed deadline asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,23 +44,6 @@ pub(crate) struct Timers {
     keepalive_interval: Option<Millis>,
     keepalive_timeout: Millis,
     keepalive_always: bool,
-}
-
-/// A duration of at least a millisecond, in 4 bytes, up to 49 days.
-#[derive(Clone, Copy, Debug)]
-struct Millis(NonZeroU32);
-
-impl From<Duration> for Millis {
-    fn from(duration: Duration) -> Self {
-        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        Self(NonZeroU32::new(millis).unwrap_or(NonZeroU32::MIN))
-    }
-}
-
-impl From<Millis> for Duration {
-    fn from(millis: Millis) -> Self {
-        Self::from_millis(u64::from(millis.0.get()))
-    }
 }
 
 impl Timers {

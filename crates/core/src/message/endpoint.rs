@@ -14,6 +14,7 @@ use crate::deflate::Deflating;
 use crate::error::{ProtocolError, SendError};
 use crate::handshake::NegotiatedExtensions;
 use crate::message::read_buffer::{ChunkRef, READ_SIZE, ReadBuffer, Step};
+use crate::message::stall::Stall;
 use crate::message::types::{Message, MessageRef};
 use crate::message::write_queue::{MAX_SLICES, WriteBatch, WriteQueue};
 use crate::ready_state::ReadyState;
@@ -44,11 +45,7 @@ pub struct Endpoint<R> {
     /// Bytes of the batch taken out that are not written yet; they go out before `write`.
     taken: usize,
     high_water: usize,
-    stall_timeout: Duration,
-    /// Since when the transport has accepted nothing.
-    stalled_since: Option<Timestamp>,
-    /// The transport has accepted nothing for a time since the last deadline.
-    was_blocked: bool,
+    stall: Stall,
     shutdown_write: bool,
     close_transport: bool,
     aborted: bool,
@@ -81,9 +78,7 @@ impl<R: Role> Endpoint<R> {
             write: WriteQueue::new(),
             taken: 0,
             high_water: config.write_high_water,
-            stall_timeout: config.write_stall_timeout,
-            stalled_since: None,
-            was_blocked: false,
+            stall: Stall::new(config.write_stall_timeout),
             shutdown_write: false,
             close_transport: false,
             aborted: false,
@@ -272,7 +267,7 @@ impl<R: Role> Endpoint<R> {
         self.taken = self.taken.saturating_sub(of_batch);
         self.write.consume(count.saturating_sub(of_batch));
         if count > 0 {
-            self.stalled_since = None;
+            self.stall.end();
         }
     }
 
@@ -290,8 +285,7 @@ impl<R: Role> Endpoint<R> {
 
     /// The transport took nothing: from now on the stall deadline runs, if it does not already.
     pub fn write_blocked(&mut self, now: Timestamp) {
-        self.stalled_since.get_or_insert(now);
-        self.was_blocked = true;
+        self.stall.begin(now);
     }
 
     /// Bytes that wait to be written, framing included.
@@ -350,8 +344,7 @@ impl<R: Role> Endpoint<R> {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let stall = self.stalled_since.map(|since| since + self.stall_timeout);
-        match (self.connection.next_deadline(), stall) {
+        match (self.connection.next_deadline(), self.stall.deadline()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -364,17 +357,15 @@ impl<R: Role> Endpoint<R> {
     /// [`ProtocolError::PongTimeout`] or [`ProtocolError::WriteStalled`], once: the peer no longer
     /// answers, or no longer reads.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        let stalled = self.stalled_since.is_some_and(|since| since + self.stall_timeout <= now);
-        let result = if stalled {
+        let result = if self.stall.deadline().is_some_and(|deadline| deadline <= now) {
             self.connection.note_failure(ProtocolError::WriteStalled);
             self.transport_failed(now);
             Err(ProtocolError::WriteStalled)
         } else {
             let due = self.connection.next_deadline().is_some_and(|deadline| deadline <= now);
             if due && self.ready_state() == ReadyState::Open {
-                let waits = self.buffered_amount() > 0;
-                // What waited until lately may still lie in the transport's own buffers.
-                if core::mem::replace(&mut self.was_blocked, waits) || waits {
+                let waiting = self.buffered_amount() > 0;
+                if self.stall.was_blocked(waiting) {
                     self.connection.postpone_pong_deadline(now);
                 }
             }
@@ -500,7 +491,7 @@ impl<R: Role> Endpoint<R> {
         }
         self.write.discard();
         self.taken = 0;
-        self.stalled_since = None;
+        self.stall.end();
         self.aborted = true;
     }
 }
@@ -513,3 +504,6 @@ impl<R> fmt::Debug for Endpoint<R> {
             .finish_non_exhaustive()
     }
 }
+
+// What every open connection takes, beside what its adapter adds.
+const _: () = assert!(size_of::<Endpoint<crate::Server>>() <= 688);

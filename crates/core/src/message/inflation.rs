@@ -18,11 +18,13 @@ pub(crate) struct Inflation {
     is_due: bool,
     /// The message ends at `end`.
     is_last: bool,
+    /// What the last step handed out.
+    lent: Place,
 }
 
 /// Where inflated bytes lie.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
+enum Place {
     /// They are the piece inflated last, of this length.
     Piece(usize),
     /// They are all that has been gathered.
@@ -31,7 +33,7 @@ pub(crate) enum Place {
 
 impl Inflation {
     pub(crate) const fn new(inflating: Inflating) -> Self {
-        Self { inflating, at: 0, end: 0, is_due: false, is_last: false }
+        Self { inflating, at: 0, end: 0, is_due: false, is_last: false, lent: Place::Piece(0) }
     }
 
     pub(crate) fn share(&mut self, pool: &'static dyn CodecPool) {
@@ -60,9 +62,22 @@ impl Inflation {
         self.is_last = is_last;
     }
 
-    /// Inflates up to something to hand out, and says whether the message ends with it: a whole
-    /// message, if `whole`, or a piece of one. `None` when more bytes have to come first.
+    /// Inflates up to something to hand out, [`lent`](Self::lent), and says whether the message
+    /// ends with it: a whole message, if `whole`, or a piece of one. `None` when more bytes have to
+    /// come first.
     pub(crate) fn step(
+        &mut self,
+        buffer: &[u8],
+        whole: bool,
+    ) -> Result<Option<bool>, ProtocolError> {
+        let Some((place, is_last)) = self.next_place(buffer, whole)? else {
+            return Ok(None);
+        };
+        self.lent = place;
+        Ok(Some(is_last))
+    }
+
+    fn next_place(
         &mut self,
         buffer: &[u8],
         whole: bool,
@@ -92,30 +107,30 @@ impl Inflation {
     }
 
     /// What was handed out.
-    pub(crate) fn bytes(&self, place: Place) -> &[u8] {
-        match place {
+    pub(crate) fn lent(&self) -> &[u8] {
+        match self.lent {
             Place::Piece(length) => self.inflating.piece(length),
             Place::Gathered => self.inflating.gathered(),
         }
     }
 
     /// Takes out what was handed out.
-    pub(crate) fn take(&mut self, place: Place) -> Bytes {
-        match place {
+    pub(crate) fn take(&mut self) -> Bytes {
+        match self.lent {
             Place::Gathered if self.inflating.gathered().len() > COPY_UP_TO => {
                 self.inflating.take_gathered()
             }
-            place => {
-                let bytes = Bytes::copy_from_slice(self.bytes(place));
-                self.take_back(place);
+            _ => {
+                let bytes = Bytes::copy_from_slice(self.lent());
+                self.take_back();
                 bytes
             }
         }
     }
 
     /// Drops what was handed out.
-    pub(crate) fn take_back(&mut self, place: Place) {
-        if matches!(place, Place::Gathered) {
+    pub(crate) fn take_back(&mut self) {
+        if matches!(self.lent, Place::Gathered) {
             self.inflating.forget_gathered();
         }
     }

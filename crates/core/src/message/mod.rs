@@ -8,6 +8,7 @@ mod inflation;
 mod prepared;
 mod read_buffer;
 mod sending;
+mod stall;
 mod types;
 mod write_queue;
 

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::connection::{Connection, ControlPayload, Event};
 use crate::error::ProtocolError;
 #[cfg(feature = "deflate")]
-use crate::message::inflation::{Inflation, Place};
+use crate::message::inflation::Inflation;
 use crate::message::types::{Message, MessageRef, Utf8Bytes};
 use crate::opcode::MessageType;
 use crate::role::Role;
@@ -81,16 +81,16 @@ struct Lent {
     last: bool,
     /// Handed out as a message, not as a piece of one.
     whole: bool,
-    /// Where it lies, if it was compressed.
+    /// It was compressed, and lies where it was inflated.
     #[cfg(feature = "deflate")]
-    inflated: Option<Place>,
+    inflated: bool,
 }
 
 impl Lent {
     #[inline]
     const fn is_inflated(&self) -> bool {
         #[cfg(feature = "deflate")]
-        return self.inflated.is_some();
+        return self.inflated;
         #[cfg(not(feature = "deflate"))]
         false
     }
@@ -263,12 +263,11 @@ impl ReadBuffer {
         }
         match inflation.step(&self.buffer, whole) {
             Ok(None) => Ok(None),
-            Ok(Some((place, last))) => {
-                let inflated = inflation.bytes(place);
-                let cut = whole && self.begun && utf8::whole(inflated).is_none();
+            Ok(Some(last)) => {
+                let cut = whole && self.begun && utf8::whole(inflation.lent()).is_none();
                 self.lend(if cut { MessageType::Binary } else { message_type }, last, whole);
                 if let Some(lent) = &mut self.lent {
-                    lent.inflated = Some(place);
+                    lent.inflated = true;
                 }
                 Ok(Some(if whole { Step::Message } else { Step::Chunk }))
             }
@@ -309,7 +308,7 @@ impl ReadBuffer {
             last,
             whole,
             #[cfg(feature = "deflate")]
-            inflated: None,
+            inflated: false,
         });
         self.begun = !last;
         if last {
@@ -332,10 +331,10 @@ impl ReadBuffer {
     #[cfg(feature = "deflate")]
     #[inline]
     fn take_back_inflated(&mut self) {
-        if let Some(Lent { inflated: Some(place), .. }) = self.lent
+        if let Some(Lent { inflated: true, .. }) = self.lent
             && let Some(inflation) = &mut self.inflation
         {
-            inflation.take_back(place);
+            inflation.take_back();
         }
     }
 
@@ -371,8 +370,8 @@ impl ReadBuffer {
     #[inline]
     fn payload(&self, lent: &Lent) -> Option<&[u8]> {
         #[cfg(feature = "deflate")]
-        if let Some(place) = lent.inflated {
-            return self.inflation.as_ref().map(|inflation| inflation.bytes(place));
+        if lent.inflated {
+            return self.inflation.as_ref().map(|inflation| inflation.lent());
         }
         let _ = lent;
         self.buffer.get(self.start..self.end)
@@ -406,8 +405,8 @@ impl ReadBuffer {
 
     fn take_payload(&mut self, lent: &Lent) -> Bytes {
         #[cfg(feature = "deflate")]
-        if let (Some(place), Some(inflation)) = (lent.inflated, &mut self.inflation) {
-            return inflation.take(place);
+        if let Some(inflation) = self.inflation.as_mut().filter(|_| lent.inflated) {
+            return inflation.take();
         }
         let _ = lent;
         let length = self.end.saturating_sub(self.start);

@@ -1,5 +1,6 @@
 //! What waits to be written: small frames copied together, large payloads shared.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -27,10 +28,16 @@ pub(crate) struct WriteQueue {
     inline: Vec<u8>,
     /// Bytes of `inline` that are written.
     written: usize,
-    shared: VecDeque<Shared>,
-    /// Bytes of `inline` that come before one of `shared`.
-    before_shared: usize,
     queued: usize,
+    /// There since the first shared payload; most queues never have one.
+    shared: Option<Box<SharedPayloads>>,
+}
+
+#[derive(Debug, Default)]
+struct SharedPayloads {
+    payloads: VecDeque<Shared>,
+    /// Bytes of `inline` that wait before the last of them.
+    before: usize,
 }
 
 /// A payload that comes after the first `after` bytes that are in `inline` behind the shared
@@ -43,13 +50,7 @@ struct Shared {
 
 impl WriteQueue {
     pub(crate) const fn new() -> Self {
-        Self {
-            inline: Vec::new(),
-            written: 0,
-            shared: VecDeque::new(),
-            before_shared: 0,
-            queued: 0,
-        }
+        Self { inline: Vec::new(), written: 0, queued: 0, shared: None }
     }
 
     /// Bytes that wait, framing included.
@@ -87,9 +88,10 @@ impl WriteQueue {
         }
         self.queued = self.queued.saturating_add(payload.len());
         let pending = self.inline.len().saturating_sub(self.written);
-        let after = pending.saturating_sub(self.before_shared);
-        self.before_shared = pending;
-        self.shared.push_back(Shared { after, payload });
+        let shared = self.shared.get_or_insert_default();
+        let after = pending.saturating_sub(shared.before);
+        shared.before = pending;
+        shared.payloads.push_back(Shared { after, payload });
     }
 
     /// The first bytes to be written, in at most [`MAX_SLICES`] slices; returns their number.
@@ -110,7 +112,7 @@ impl WriteQueue {
                 None => false,
             }
         };
-        for shared in &self.shared {
+        for shared in self.shared.iter().flat_map(|shared| &shared.payloads) {
             let (before, after) = inline.split_at_checked(shared.after).unwrap_or((inline, &[]));
             inline = after;
             if !put(before) || !put(&shared.payload) {
@@ -124,18 +126,20 @@ impl WriteQueue {
     /// Drops the first `count` bytes, which are written.
     pub(crate) fn consume(&mut self, mut count: usize) {
         self.queued = self.queued.saturating_sub(count);
-        while let Some(shared) = self.shared.front_mut() {
-            let inline = count.min(shared.after);
-            shared.after = shared.after.saturating_sub(inline);
-            self.before_shared = self.before_shared.saturating_sub(inline);
-            self.written = self.written.saturating_add(inline);
-            count = count.saturating_sub(inline);
-            if count < shared.payload.len() {
-                bytes::Buf::advance(&mut shared.payload, count);
-                return;
+        if let Some(shared) = &mut self.shared {
+            while let Some(first) = shared.payloads.front_mut() {
+                let inline = count.min(first.after);
+                first.after = first.after.saturating_sub(inline);
+                shared.before = shared.before.saturating_sub(inline);
+                self.written = self.written.saturating_add(inline);
+                count = count.saturating_sub(inline);
+                if count < first.payload.len() {
+                    bytes::Buf::advance(&mut first.payload, count);
+                    return;
+                }
+                count = count.saturating_sub(first.payload.len());
+                shared.payloads.pop_front();
             }
-            count = count.saturating_sub(shared.payload.len());
-            self.shared.pop_front();
         }
         self.written = self.written.saturating_add(count);
         if self.written >= self.inline.len() {
@@ -144,9 +148,7 @@ impl WriteQueue {
             if self.inline.capacity() > LARGEST_KEPT {
                 self.inline = Vec::new();
             }
-            if self.shared.capacity() > MOST_SHARED_KEPT {
-                self.shared = VecDeque::new();
-            }
+            self.shared.take_if(|shared| shared.payloads.capacity() > MOST_SHARED_KEPT);
         }
     }
 
@@ -182,7 +184,10 @@ impl WriteQueue {
 
     /// Bytes of memory that the queue takes up, shared payloads apart.
     pub(crate) fn capacity(&self) -> usize {
-        let shared = self.shared.capacity().saturating_mul(size_of::<Shared>());
+        let shared = self.shared.as_ref().map_or(0, |shared| {
+            let places = shared.payloads.capacity().saturating_mul(size_of::<Shared>());
+            places.saturating_add(size_of::<SharedPayloads>())
+        });
         self.inline.capacity().saturating_add(shared)
     }
 }
