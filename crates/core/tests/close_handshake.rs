@@ -4,6 +4,7 @@
 
 mod support;
 
+use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{
     CloseOutcome, CloseStatus, Config, Connection, Initiator, MessageType, ProtocolError,
     ReadyState, Transmit,
@@ -248,6 +249,33 @@ fn g50_input_after_the_peers_close_is_discarded() {
             connection.receive_eof(T0);
             assert_eq!(connection.close_outcome().unwrap().status, status(1000));
         }
+    }
+}
+
+#[test]
+fn g50_whole_message_is_heard_only_while_frames_are_read() {
+    for end in End::BOTH {
+        for (state, mut connection) in in_every_state(end) {
+            let listener = listen(&mut connection, &from_peer(end, b"\x81\x02Hi"));
+            let heard = matches!(state, "open" | "close sent");
+            assert_eq!(listener.heard == [Heard::text("Hi")], heard, "{state}");
+            assert_eq!(listener.heard.is_empty(), !heard, "{state}");
+            assert_eq!(listener.error, None, "{state}");
+        }
+    }
+}
+
+#[test]
+fn opening_twice_changes_nothing() {
+    for end in End::BOTH {
+        let mut connection = opened(end, &CONFIG);
+        connection.receive(&mut from_peer(end, b"\x01\x01a"), T0).unwrap();
+        connection.open(NegotiatedExtensions::default(), T0);
+        let error = connection.receive(&mut from_peer(end, b"\x81\x02Hi"), T0).unwrap_err();
+        assert_eq!(error, ProtocolError::ExpectedContinuation);
+        connection.open(NegotiatedExtensions::default(), T0);
+        let listener = listen(&mut connection, &from_peer(end, b"\x81\x02Hi"));
+        assert_eq!(listener.heard, []);
     }
 }
 

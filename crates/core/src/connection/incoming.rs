@@ -19,7 +19,8 @@ pub(crate) struct Incoming {
     message: Option<Message>,
     utf8: Utf8Validator,
     claimed_rsv: u8,
-    /// Between messages, with nothing carried: what comes next may be a whole message.
+    /// Frames are read, and this is between messages, with nothing carried: what comes next may be
+    /// a whole message.
     at_rest: bool,
     max_message_length: u64,
     max_empty_fragments: u32,
@@ -62,17 +63,24 @@ impl Incoming {
             message: None,
             utf8: Utf8Validator::new(),
             claimed_rsv: 0,
-            at_rest: true,
+            at_rest: false,
             max_message_length: config.max_message_length,
             max_empty_fragments: config.max_empty_fragments,
             control: ControlBuffer::EMPTY,
         }
     }
 
-    /// The bits that the extensions agreed on have claimed, on a message's first frame.
-    pub(crate) fn claim_rsv(&mut self, claimed_rsv: u8) {
+    /// Frames are read from now on. The extensions agreed on have claimed these bits, on a
+    /// message's first frame.
+    pub(crate) fn open(&mut self, claimed_rsv: u8) {
         self.claimed_rsv = claimed_rsv;
         self.rules.claimed_rsv = claimed_rsv;
+        self.at_rest = true;
+    }
+
+    /// No frames are read any more.
+    pub(crate) fn stop(&mut self) {
+        self.at_rest = false;
     }
 
     /// The bits of a compressed message's first frame; 0 if there are none.

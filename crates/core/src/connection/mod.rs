@@ -106,7 +106,9 @@ impl<R: Role> Connection<R> {
 
     /// The opening handshake succeeded with these extensions: messages can flow.
     pub fn open(&mut self, extensions: NegotiatedExtensions, now: Timestamp) {
-        self.incoming.claim_rsv(extensions.claimed_rsv());
+        if self.phase == Phase::Connecting {
+            self.incoming.open(extensions.claimed_rsv());
+        }
         self.timers.opened(now);
         self.act(Action::Opened, None, now);
     }
@@ -128,17 +130,11 @@ impl<R: Role> Connection<R> {
         input: &'b mut [u8],
         now: Timestamp,
     ) -> Result<Received<'b>, ProtocolError> {
-        let length = input.len();
-        if length > 0 {
-            self.timers.heard(now);
-        }
-        if !self.phase.reads_frames() {
-            return Ok(Received { consumed: length, event: None });
-        }
         let is_client = self.role.is_client();
         let Some(whole) = self.incoming.peek_whole(input, is_client) else {
             return self.receive_frames(input, now);
         };
+        self.timers.heard(now);
         match whole.open(input, is_client) {
             Ok(chunk) => {
                 Ok(Received { consumed: whole.frame_length(), event: Some(Event::Data(chunk)) })
@@ -161,9 +157,6 @@ impl<R: Role> Connection<R> {
     ) -> Option<Result<WholeMessage, ProtocolError>> {
         let is_client = self.role.is_client();
         let whole = self.incoming.peek_whole(input, is_client)?;
-        if !self.phase.reads_frames() {
-            return None;
-        }
         self.timers.heard(now);
         if let Err(error) = whole.open(input, is_client) {
             self.fault(error, now);
@@ -180,6 +173,12 @@ impl<R: Role> Connection<R> {
         now: Timestamp,
     ) -> Result<Received<'b>, ProtocolError> {
         let length = input.len();
+        if length > 0 {
+            self.timers.heard(now);
+        }
+        if !self.phase.reads_frames() {
+            return Ok(Received { consumed: length, event: None });
+        }
         match self.incoming.receive(input) {
             Ok((rest, event)) => {
                 let consumed = length.wrapping_sub(rest.len());
@@ -541,6 +540,9 @@ impl<R: Role> Connection<R> {
             self.timers.begin_closing(now, since_input);
         }
         self.phase = next;
+        if !next.reads_frames() {
+            self.incoming.stop();
+        }
         self.outgoing.carry_out(effects, close_body.unwrap_or(ControlBuffer::EMPTY));
     }
 }
