@@ -38,6 +38,13 @@ pub(crate) struct Driver<S> {
     ended: bool,
 }
 
+/// How long one write or flush waits for a peer that takes nothing, until it has done so for the
+/// whole `stall_timeout`. When a write that took a part of its bytes returns, nobody knows for how
+/// long it has waited since: so it must not have waited for long.
+pub(crate) fn part_of_stall(stall_timeout: Duration) -> Duration {
+    stall_timeout / 8
+}
+
 impl<S: Transport> Driver<S> {
     pub(crate) fn new(wire: Wire<S>, endpoint: Endpoint, config: &Config) -> Self {
         let now = wire.clock.now();
@@ -216,19 +223,19 @@ impl<S: Transport> Driver<S> {
         }
     }
 
-    /// How long a write may wait: until the peer counts as stalled, or until the closing deadline.
+    /// How long a write may wait: for a part of the stall timeout, or until the closing deadline.
     fn patience(&self) -> Duration {
         match self.endpoint.next_deadline() {
             Some(deadline) if self.endpoint.ready_state() != ReadyState::Open => {
                 self.stall_timeout.min(deadline.saturating_since(self.wire.clock.now()))
             }
-            _ => self.stall_timeout,
+            _ => part_of_stall(self.stall_timeout),
         }
     }
 
     /// Flushes and ends the sending direction, if that is due.
     fn finish_writing(&mut self) -> Result<(), Error> {
-        if self.flush_due && !self.write_broken {
+        while self.flush_due && !self.write_broken {
             let patience = self.patience();
             let started = self.wire.clock.now();
             match self.wire.flush(patience) {
@@ -242,7 +249,10 @@ impl<S: Transport> Driver<S> {
                 Ok(Progress::TimedOut) => {
                     self.flush_held_up(started);
                     let now = self.wire.clock.now().max(started + patience);
-                    return self.handle_timeout(now).map_err(Error::Protocol);
+                    self.handle_timeout(now).map_err(Error::Protocol)?;
+                    if self.endpoint.ready_state() == ReadyState::Closing {
+                        return Ok(());
+                    }
                 }
                 Ok(Progress::WouldBlock) => {
                     self.flush_held_up(started);

@@ -27,7 +27,7 @@ use duologue_adapter::{
 pub use read_half::ReadHalf;
 pub use write_half::WriteHalf;
 
-use crate::driver::{Driver, LAST_WORDS, would_block};
+use crate::driver::{Driver, LAST_WORDS, part_of_stall, would_block};
 use crate::transport::TryClone;
 use crate::wire::{Progress, Wire};
 
@@ -275,10 +275,18 @@ impl<S: TryClone> Shared<S> {
                     let lost = writer.batch.remaining() > 0;
                     writer.batch.discard();
                     let _ = writer.wire.stream.close();
-                    return if lost { Err(Error::ConnectionLost) } else { Ok(()) };
+                    return if lost { Err(self.why_lost()) } else { Ok(()) };
                 }
             }
         }
+    }
+
+    /// Why the connection ended before all was written: the read half may have found out first that
+    /// the peer takes nothing.
+    fn why_lost(&self) -> Error {
+        let state = self.state();
+        let failure = state.endpoint.close_outcome().and_then(|outcome| outcome.failure);
+        failure.map_or(Error::ConnectionLost, Error::Protocol)
     }
 
     /// Flushes what the transport holds back, as one with TLS does, and ends the sending direction,
@@ -289,7 +297,7 @@ impl<S: TryClone> Shared<S> {
         patience: Duration,
         until: Option<Timestamp>,
     ) -> Result<(), Error> {
-        if writer.flush_due {
+        while writer.flush_due {
             let started = self.clock.now();
             match writer.wire.flush(patience) {
                 Ok(Progress::Bytes(_)) => {
@@ -305,7 +313,13 @@ impl<S: TryClone> Shared<S> {
                 Err(error) => return Err(self.write_failed(writer, error)),
                 Ok(progress) => {
                     writer.flush_blocked = true;
-                    return self.held_up(writer, started, patience, progress, until);
+                    self.held_up(writer, started, patience, progress, until)?;
+                    if self.state().given_up {
+                        return Err(self.why_lost());
+                    }
+                    if self.ready_state() == ReadyState::Closing {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -374,7 +388,9 @@ impl<S: TryClone> Shared<S> {
         };
         let left = |until: Timestamp| until.saturating_since(self.clock.now());
         let patience = [deadline, until].into_iter().flatten().map(left).min();
-        (step, patience.map_or(self.stall_timeout, |patience| patience.min(self.stall_timeout)))
+        let longest =
+            if deadline.is_some() { self.stall_timeout } else { part_of_stall(self.stall_timeout) };
+        (step, patience.map_or(longest, |patience| patience.min(longest)))
     }
 
     /// One write, without holding `state`.
