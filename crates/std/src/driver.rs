@@ -9,7 +9,7 @@ use duologue_adapter::{
 };
 
 use crate::transport::Transport;
-use crate::wire::{Progress, Wire};
+use crate::wire::{Progress, SURE_WAIT, Wire};
 
 /// How long a dropped connection may take to write its Close frame.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(1);
@@ -40,9 +40,9 @@ pub(crate) struct Driver<S> {
 
 /// How long one write or flush waits for a peer that takes nothing, until it has done so for the
 /// whole `stall_timeout`. When a write that took a part of its bytes returns, nobody knows for how
-/// long it has waited since: so it must not have waited for long.
-pub(crate) fn part_of_stall(stall_timeout: Duration) -> Duration {
-    stall_timeout / 8
+/// long it has waited since: so it must not have waited for long, unless another deadline runs.
+pub(crate) fn longest_write(stall_timeout: Duration, state: ReadyState) -> Duration {
+    if state == ReadyState::Open { stall_timeout / 8 } else { stall_timeout }
 }
 
 impl<S: Transport> Driver<S> {
@@ -223,14 +223,13 @@ impl<S: Transport> Driver<S> {
         }
     }
 
-    /// How long a write may wait: for a part of the stall timeout, or until the closing deadline.
+    /// How long a write may wait: until the next deadline, and no longer than
+    /// [`longest_write`] says.
     fn patience(&self) -> Duration {
-        match self.endpoint.next_deadline() {
-            Some(deadline) if self.endpoint.ready_state() != ReadyState::Open => {
-                self.stall_timeout.min(deadline.saturating_since(self.wire.clock.now()))
-            }
-            _ => part_of_stall(self.stall_timeout),
-        }
+        let left = |deadline: Timestamp| deadline.saturating_since(self.wire.clock.now());
+        let longest = longest_write(self.stall_timeout, self.endpoint.ready_state());
+        let patience = self.endpoint.next_deadline().map_or(longest, |d| left(d).min(longest));
+        patience.max(SURE_WAIT)
     }
 
     /// Flushes and ends the sending direction, if that is due.

@@ -3,7 +3,7 @@
 use duologue_adapter::{Error, Timestamp};
 
 use crate::transport::Transport;
-use crate::wire::{Progress, Wire};
+use crate::wire::{Progress, SURE_WAIT, Wire};
 
 /// A request or a response, of which a part may be written.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl Outgoing {
         if patience.is_zero() {
             return Ok(Progress::TimedOut);
         }
+        let patience = patience.max(SURE_WAIT);
         let rest = self.bytes.get(self.written..).unwrap_or_default();
         let progress = if rest.is_empty() {
             let progress = wire.flush(patience)?;

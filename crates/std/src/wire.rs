@@ -11,6 +11,11 @@ use crate::transport::Transport;
 /// The shortest timeout that is set: a socket takes none of zero.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// The shortest wait whose end is known for what it is. An operating system may end a wait some
+/// milliseconds early, where its ticks lag behind the clock, and a transport that does not wait at
+/// all says the same: the two are told apart by how long it took (see [`Wire::judge`]).
+pub(crate) const SURE_WAIT: Duration = Duration::from_millis(40);
+
 /// Bounds on what one read asks for. Without `unsafe` the room is zeroed first, so it is adapted to
 /// what comes: a few hundred bytes do not cost the zeroing of 16 KiB.
 const LEAST_READ: usize = 4 * 1024;
@@ -53,7 +58,8 @@ impl<S: Transport> Wire<S> {
         Self::new(stream, self.clock)
     }
 
-    /// Appends to `buffer` what one read gives, within its capacity.
+    /// Appends to `buffer` what one read gives, within its capacity. It may wait for
+    /// [`SURE_WAIT`], though the deadline be nearer.
     pub(crate) fn read(
         &mut self,
         buffer: &mut BytesMut,
@@ -62,7 +68,7 @@ impl<S: Transport> Wire<S> {
         let started = self.clock.now();
         let stream = &mut self.stream;
         let patience = stream.supports_timeouts().then(|| {
-            let needed = deadline.map(|deadline| deadline.saturating_since(started));
+            let needed = deadline.map(|deadline| deadline.saturating_since(started).max(SURE_WAIT));
             self.read_timeout.settle(needed, |timeout| stream.set_read_timeout(timeout))
         });
         let filled = buffer.len();
@@ -132,9 +138,8 @@ impl<S: Transport> Wire<S> {
 
     /// Tells a time that is up from a non-blocking transport: both may say `WouldBlock`.
     ///
-    /// An operating system may end a wait some milliseconds early, where its ticks lag behind the
-    /// clock; a non-blocking transport does not wait at all. To take the one for the other would
-    /// end a connection; the other way round it only is asked once more.
+    /// To take a wait that ended early for a non-blocking transport would end a connection; the other
+    /// way round it only is asked once more.
     fn judge(
         &self,
         result: io::Result<usize>,
@@ -260,6 +265,50 @@ mod tests {
             let deadline = clock.now() + Duration::from_millis(100);
             let mut buffer = BytesMut::with_capacity(16);
             assert_eq!(wire.read(&mut buffer, Some(deadline)).unwrap(), expected);
+        }
+    }
+
+    /// A transport whose waits end 15 milliseconds early.
+    #[derive(Default)]
+    struct Early(Duration);
+
+    impl io::Read for Early {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            std::thread::sleep(self.0.saturating_sub(Duration::from_millis(15)));
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl io::Write for Early {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Early {
+        fn supports_timeouts(&self) -> bool {
+            true
+        }
+
+        fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0 = timeout.unwrap();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_wait_for_a_deadline_that_is_near_is_told_from_a_transport_that_does_not_wait() {
+        for left in [0, 1, 10, 30, 100] {
+            let clock = Clock::new();
+            let mut wire = Wire::new(Early::default(), clock);
+            let deadline = clock.now() + Duration::from_millis(left);
+            let mut buffer = BytesMut::with_capacity(16);
+            let progress = wire.read(&mut buffer, Some(deadline)).unwrap();
+            assert_eq!(progress, Progress::TimedOut, "{left} ms");
         }
     }
 

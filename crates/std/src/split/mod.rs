@@ -27,9 +27,9 @@ use duologue_adapter::{
 pub use read_half::ReadHalf;
 pub use write_half::WriteHalf;
 
-use crate::driver::{Driver, LAST_WORDS, part_of_stall, would_block};
+use crate::driver::{Driver, LAST_WORDS, longest_write, would_block};
 use crate::transport::TryClone;
-use crate::wire::{Progress, Wire};
+use crate::wire::{Progress, SURE_WAIT, Wire};
 
 /// How long the read half waits for the peer to take a control frame before it reads on: a peer
 /// that writes and does not read must not be kept waiting.
@@ -382,15 +382,11 @@ impl<S: TryClone> Shared<S> {
             }
             state.message_queued = false;
         }
-        let deadline = match state.endpoint.next_deadline() {
-            Some(deadline) if state.endpoint.ready_state() != ReadyState::Open => Some(deadline),
-            _ => None,
-        };
         let left = |until: Timestamp| until.saturating_since(self.clock.now());
-        let patience = [deadline, until].into_iter().flatten().map(left).min();
-        let longest =
-            if deadline.is_some() { self.stall_timeout } else { part_of_stall(self.stall_timeout) };
-        (step, patience.map_or(longest, |patience| patience.min(longest)))
+        let longest = longest_write(self.stall_timeout, state.endpoint.ready_state());
+        let patience = state.endpoint.next_deadline().map_or(longest, |d| left(d).min(longest));
+        // The read half takes either end of its wait for the same.
+        (step, until.map_or(patience.max(SURE_WAIT), |until| patience.min(left(until))))
     }
 
     /// One write, without holding `state`.
