@@ -66,8 +66,9 @@ pub(super) async fn run(scale: &Scale, report: &mut Report) -> Result<(), Error>
 
     sleep(scale.rest).await;
     let open = server.descriptors()?.saturating_sub(descriptors);
-    let rest = format!("still open after {} of rest", seconds(scale.rest));
-    report.judge(open >= scale.crowd, &rest, open, &format!("{}", scale.crowd));
+    let rest = format!("descriptors of the server after {} of rest", seconds(scale.rest));
+    let all = scale.descriptors(scale.crowd);
+    report.judge(open >= all, &rest, open, &format!("{all}"));
 
     let begun = Instant::now();
     let _ = orders.send(Order::Ping);

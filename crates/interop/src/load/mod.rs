@@ -15,7 +15,6 @@ mod scale;
 mod server;
 mod siege;
 mod sources;
-mod watched;
 
 use clap::{Args, ValueEnum};
 use duologue_tokio::Error;
@@ -24,6 +23,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use self::report::Report;
 use self::scale::Scale;
 pub(crate) use self::server::{Options as ServerOptions, serve};
+use crate::Adapter;
 use crate::tokio_peer::block_on;
 
 #[derive(Args, Clone, Debug)]
@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// A tenth of the connections and attackers, ten kills, and deadlines of a few seconds.
     #[arg(long)]
     quick: bool,
+    /// Which adapter the server is made with. The blocking one has a thread for each connection.
+    #[arg(long, default_value = "tokio")]
+    adapter: Adapter,
     /// Only this part; may be given several times.
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
@@ -50,6 +53,7 @@ enum Part {
 /// What kept a part from coming to its end; that a bound was missed.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let scale = if options.quick { Scale::QUICK } else { Scale::FULL };
+    let scale = scale.of(options.adapter);
     allow_many_files()?;
     let mut report = Report::default();
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);

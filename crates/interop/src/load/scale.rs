@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use duologue_tokio::Config;
 
+use crate::Adapter;
+
 /// The size of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
@@ -28,7 +30,9 @@ pub(super) struct Scale {
     pub(super) attack: Duration,
     /// How often the server is killed.
     pub(super) kills: usize,
-    /// The server's deadlines.
+    /// Which adapter the server is made with.
+    pub(super) adapter: Adapter,
+    /// Its deadlines.
     pub(super) opening_timeout: Duration,
     pub(super) write_stall_timeout: Duration,
 }
@@ -48,6 +52,7 @@ impl Scale {
         calm: Duration::from_secs(10),
         attack: Duration::from_secs(45),
         kills: 50,
+        adapter: Adapter::Tokio,
         opening_timeout: Config::DEFAULT.opening_timeout,
         write_stall_timeout: Config::DEFAULT.write_stall_timeout,
     };
@@ -65,15 +70,38 @@ impl Scale {
         calm: Duration::from_secs(2),
         attack: Duration::from_secs(8),
         kills: 10,
+        adapter: Adapter::Tokio,
         opening_timeout: Duration::from_secs(2),
         write_stall_timeout: Duration::from_secs(4),
     };
+
+    /// The same with a server that is made with `adapter`. A connection of the blocking one that is
+    /// split holds two descriptors, of which a process may have 20,000.
+    pub(super) fn of(self, adapter: Adapter) -> Self {
+        match adapter {
+            Adapter::Tokio => self,
+            Adapter::Std => Self { adapter, crowd: self.crowd.min(9000), ..self },
+        }
+    }
+
+    /// How many descriptors of the server belong to so many connections.
+    pub(super) fn descriptors(&self, connections: usize) -> usize {
+        match self.adapter {
+            Adapter::Tokio => connections,
+            Adapter::Std => 2 * connections,
+        }
+    }
 
     /// What the server is to be told.
     pub(super) fn server_arguments(&self) -> Vec<String> {
         let of = |name: &str, timeout: Duration| [name.into(), timeout.as_millis().to_string()];
         let opening = of("--opening-timeout", self.opening_timeout);
         let stall = of("--write-stall-timeout", self.write_stall_timeout);
-        opening.into_iter().chain(stall).collect()
+        let adapter = match self.adapter {
+            Adapter::Tokio => "tokio",
+            Adapter::Std => "std",
+        };
+        let adapter = ["--adapter", adapter].map(String::from);
+        adapter.into_iter().chain(opening).chain(stall).collect()
     }
 }

@@ -16,7 +16,9 @@ use super::honest::Honest;
 use super::process::{LastWords, Server};
 use super::report::{Durations, Report, megabytes, seconds};
 use super::scale::Scale;
+use super::server::STACK;
 use super::sources::Sources;
+use crate::Adapter;
 
 /// An attacker is gone by so long after its deadline.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,12 +42,16 @@ const POOL: usize = 6 << 20;
 /// The bound on the server's memory, by the formula of `docs/security.md`; besides, each of its
 /// threads keeps a pool.
 fn memory_bound(scale: &Scale) -> usize {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let open = |message: usize| {
-        STATE + READ_BUFFER + 2 * message + Config::DEFAULT.write_high_water + message
+    // A thread that serves one connection keeps nothing but what that one has used.
+    let (pools, stack) = match scale.adapter {
+        Adapter::Tokio => (thread::available_parallelism().map_or(1, usize::from) * POOL, 0),
+        Adapter::Std => (0, STACK),
     };
-    threads * POOL
-        + scale.slow * (STATE + HEAD)
+    let open = |message: usize| {
+        STATE + stack + READ_BUFFER + 2 * message + Config::DEFAULT.write_high_water + message
+    };
+    pools
+        + scale.slow * (STATE + stack + HEAD)
         + scale.silent * open(MESSAGE_LENGTH)
         + (scale.flooders + scale.honest) * open(0)
 }

@@ -1,51 +1,27 @@
-//! A TCP stream that knows since when its peer has taken nothing.
+//! Of tokio: a write that takes nothing is pending.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-/// Since when the peer has taken nothing; `None` if it takes what comes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Blocked(Arc<Mutex<Option<Instant>>>);
+use super::Watched;
 
-impl Blocked {
-    pub(super) fn since(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, blocked: bool) {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if blocked {
-            since.get_or_insert_with(Instant::now);
-        } else {
-            *since = None;
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Watched {
-    stream: TcpStream,
-    blocked: Blocked,
-}
-
-impl Watched {
-    pub(super) const fn new(stream: TcpStream, blocked: Blocked) -> Self {
-        Self { stream, blocked }
-    }
-
+impl Watched<TcpStream> {
     fn noting<T>(&self, result: Poll<T>) -> Poll<T> {
-        self.blocked.note(result.is_pending());
+        if result.is_pending() {
+            self.blocked.begin(Instant::now());
+        } else {
+            self.blocked.end();
+        }
         result
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for Watched<TcpStream> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -55,7 +31,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for Watched<TcpStream> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
