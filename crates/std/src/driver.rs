@@ -38,11 +38,14 @@ pub(crate) struct Driver<S> {
     ended: bool,
 }
 
-/// How long one write or flush waits for a peer that takes nothing, until it has done so for the
-/// whole `stall_timeout`. When a write that took a part of its bytes returns, nobody knows for how
-/// long it has waited since: so it must not have waited for long, unless another deadline runs.
-pub(crate) fn longest_write(stall_timeout: Duration, state: ReadyState) -> Duration {
-    if state == ReadyState::Open { stall_timeout / 8 } else { stall_timeout }
+/// How long one write or flush may wait for a peer that takes nothing: until the next deadline, and
+/// while the connection is open, for a part of `stall_timeout` only. When a write that took a part of
+/// its bytes returns, nobody knows for how long it has waited since; so that must not be long.
+pub(crate) fn patience(endpoint: &Endpoint, stall_timeout: Duration, now: Timestamp) -> Duration {
+    let open = endpoint.ready_state() == ReadyState::Open;
+    let longest = if open { stall_timeout / 8 } else { stall_timeout };
+    let left = |deadline: Timestamp| deadline.saturating_since(now);
+    endpoint.next_deadline().map_or(longest, |deadline| left(deadline).min(longest))
 }
 
 impl<S: Transport> Driver<S> {
@@ -223,13 +226,8 @@ impl<S: Transport> Driver<S> {
         }
     }
 
-    /// How long a write may wait: until the next deadline, and no longer than
-    /// [`longest_write`] says.
     fn patience(&self) -> Duration {
-        let left = |deadline: Timestamp| deadline.saturating_since(self.wire.clock.now());
-        let longest = longest_write(self.stall_timeout, self.endpoint.ready_state());
-        let patience = self.endpoint.next_deadline().map_or(longest, |d| left(d).min(longest));
-        patience.max(SURE_WAIT)
+        patience(&self.endpoint, self.stall_timeout, self.wire.clock.now()).max(SURE_WAIT)
     }
 
     /// Flushes and ends the sending direction, if that is due.

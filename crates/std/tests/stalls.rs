@@ -102,7 +102,7 @@ fn waited_for(takes: usize, flushes: bool, split: bool) -> Duration {
 }
 
 #[test]
-fn peer_that_takes_nothing_is_given_up_at_the_stall_timeout() {
+fn h26_peer_that_takes_nothing_is_given_up_at_the_stall_timeout() {
     for split in [false, true] {
         let waited = waited_for(0, true, split);
         assert!(waited <= TIMEOUT, "{waited:?}, split: {split}");
@@ -110,7 +110,7 @@ fn peer_that_takes_nothing_is_given_up_at_the_stall_timeout() {
 }
 
 #[test]
-fn peer_that_took_a_part_is_given_up_soon_after_the_stall_timeout() {
+fn h26_peer_that_took_a_part_is_given_up_soon_after_the_stall_timeout() {
     for split in [false, true] {
         let waited = waited_for(3, true, split);
         assert!(waited <= TIMEOUT * 5 / 4, "{waited:?}, split: {split}");
@@ -118,7 +118,7 @@ fn peer_that_took_a_part_is_given_up_soon_after_the_stall_timeout() {
 }
 
 #[test]
-fn transport_that_holds_everything_back_is_given_up_at_the_stall_timeout() {
+fn h26_transport_that_holds_everything_back_is_given_up_at_the_stall_timeout() {
     for split in [false, true] {
         let waited = waited_for(usize::MAX, false, split);
         assert!(waited <= TIMEOUT, "{waited:?}, split: {split}");

@@ -27,7 +27,7 @@ use duologue_adapter::{
 pub use read_half::ReadHalf;
 pub use write_half::WriteHalf;
 
-use crate::driver::{Driver, LAST_WORDS, longest_write, would_block};
+use crate::driver::{Driver, LAST_WORDS, patience, would_block};
 use crate::transport::TryClone;
 use crate::wire::{Progress, SURE_WAIT, Wire};
 
@@ -382,11 +382,14 @@ impl<S: TryClone> Shared<S> {
             }
             state.message_queued = false;
         }
-        let left = |until: Timestamp| until.saturating_since(self.clock.now());
-        let longest = longest_write(self.stall_timeout, state.endpoint.ready_state());
-        let patience = state.endpoint.next_deadline().map_or(longest, |d| left(d).min(longest));
+        let now = self.clock.now();
+        let patience = patience(&state.endpoint, self.stall_timeout, now);
         // The read half takes either end of its wait for the same.
-        (step, until.map_or(patience.max(SURE_WAIT), |until| patience.min(left(until))))
+        let patience = match until {
+            Some(until) => patience.min(until.saturating_since(now)),
+            None => patience.max(SURE_WAIT),
+        };
+        (step, patience)
     }
 
     /// One write, without holding `state`.
