@@ -273,7 +273,9 @@ fn opening_twice_changes_nothing() {
         connection.open(NegotiatedExtensions::default(), T0);
         let error = connection.receive(&mut from_peer(end, b"\x81\x02Hi"), T0).unwrap_err();
         assert_eq!(error, ProtocolError::ExpectedContinuation);
+        let deadline = connection.next_deadline();
         connection.open(NegotiatedExtensions::default(), T0);
+        assert_eq!(connection.next_deadline(), deadline);
         let listener = listen(&mut connection, &from_peer(end, b"\x81\x02Hi"));
         assert_eq!(listener.heard, []);
     }

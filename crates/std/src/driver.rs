@@ -38,14 +38,32 @@ pub(crate) struct Driver<S> {
     ended: bool,
 }
 
-/// How long one write or flush may wait for a peer that takes nothing: until the next deadline, and
-/// while the connection is open, for a part of `stall_timeout` only. When a write that took a part of
-/// its bytes returns, nobody knows for how long it has waited since; so that must not be long.
-pub(crate) fn patience(endpoint: &Endpoint, stall_timeout: Duration, now: Timestamp) -> Duration {
-    let open = endpoint.ready_state() == ReadyState::Open;
-    let longest = if open { stall_timeout / 8 } else { stall_timeout };
-    let left = |deadline: Timestamp| deadline.saturating_since(now);
-    endpoint.next_deadline().map_or(longest, |deadline| left(deadline).min(longest))
+/// For how long a peer that takes nothing is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// By one write: until the next deadline, and while the connection is open, for a part of the
+    /// stall timeout only. When a write that took a part of its bytes returns, nobody knows for how
+    /// long it has waited since; so that must not be long.
+    pub(crate) write: Duration,
+    /// By one flush: until the peer counts as stalled, or until the closing deadline. What it moves
+    /// does not show, so it is not interrupted.
+    pub(crate) flush: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(endpoint: &Endpoint, stall_timeout: Duration, now: Timestamp) -> Self {
+        let deadline = endpoint.next_deadline().map(|deadline| deadline.saturating_since(now));
+        let deadline = deadline.unwrap_or(Duration::MAX);
+        let (write, flush) = match endpoint.ready_state() {
+            ReadyState::Open => ((stall_timeout / 8).min(deadline), stall_timeout),
+            _ => (stall_timeout.min(deadline), stall_timeout.min(deadline)),
+        };
+        Self { write: write.max(SURE_WAIT), flush: flush.max(SURE_WAIT) }
+    }
+
+    pub(crate) fn at_most(self, longest: Duration) -> Self {
+        Self { write: self.write.min(longest), flush: self.flush.min(longest) }
+    }
 }
 
 impl<S: Transport> Driver<S> {
@@ -109,6 +127,9 @@ impl<S: Transport> Driver<S> {
             if self.ended {
                 return self.conclude();
             }
+            if self.is_given_up() {
+                continue;
+            }
             self.read()?;
         }
     }
@@ -170,6 +191,13 @@ impl<S: Transport> Driver<S> {
         self.shutdown_due = false;
     }
 
+    /// Whether writing has come to its end at a deadline: the transport is to be closed, and no more
+    /// read from.
+    fn is_given_up(&self) -> bool {
+        let closed = self.endpoint.ready_state() == ReadyState::Closed;
+        closed && !self.eof && !self.flush_due && !self.shutdown_due
+    }
+
     /// Carries out what the endpoint wants done with the transport, as far as it goes.
     pub(crate) fn write_out(&mut self) -> Result<(), Error> {
         loop {
@@ -202,8 +230,8 @@ impl<S: Transport> Driver<S> {
 
     /// One write.
     fn write(&mut self) -> Result<(), Error> {
-        let patience = self.patience();
         let started = self.wire.clock.now();
+        let patience = Patience::new(&self.endpoint, self.stall_timeout, started).write;
         let mut slices = [&[][..]; MAX_SLICES];
         let count = self.endpoint.write_slices(&mut slices);
         let progress = self.wire.write(slices.get(..count).unwrap_or_default(), Some(patience));
@@ -226,16 +254,12 @@ impl<S: Transport> Driver<S> {
         }
     }
 
-    fn patience(&self) -> Duration {
-        patience(&self.endpoint, self.stall_timeout, self.wire.clock.now()).max(SURE_WAIT)
-    }
-
     /// Flushes and ends the sending direction, if that is due.
     fn finish_writing(&mut self) -> Result<(), Error> {
-        while self.flush_due && !self.write_broken {
-            let patience = self.patience();
+        if self.flush_due && !self.write_broken {
             let started = self.wire.clock.now();
-            match self.wire.flush(patience) {
+            let patience = Patience::new(&self.endpoint, self.stall_timeout, started);
+            match self.wire.flush(patience.write, patience.flush) {
                 Ok(Progress::Bytes(_)) => {
                     self.flush_due = false;
                     if std::mem::take(&mut self.flush_blocked) {
@@ -245,11 +269,8 @@ impl<S: Transport> Driver<S> {
                 }
                 Ok(Progress::TimedOut) => {
                     self.flush_held_up(started);
-                    let now = self.wire.clock.now().max(started + patience);
-                    self.handle_timeout(now).map_err(Error::Protocol)?;
-                    if self.endpoint.ready_state() == ReadyState::Closing {
-                        return Ok(());
-                    }
+                    let now = self.wire.clock.now().max(started + patience.flush);
+                    return self.handle_timeout(now).map_err(Error::Protocol);
                 }
                 Ok(Progress::WouldBlock) => {
                     self.flush_held_up(started);

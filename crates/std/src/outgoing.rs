@@ -36,7 +36,7 @@ impl Outgoing {
         let patience = patience.max(SURE_WAIT);
         let rest = self.bytes.get(self.written..).unwrap_or_default();
         let progress = if rest.is_empty() {
-            let progress = wire.flush(patience)?;
+            let progress = wire.flush(patience, patience)?;
             self.flushed = matches!(progress, Progress::Bytes(_));
             progress
         } else {

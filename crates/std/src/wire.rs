@@ -69,7 +69,8 @@ impl<S: Transport> Wire<S> {
         let stream = &mut self.stream;
         let patience = stream.supports_timeouts().then(|| {
             let needed = deadline.map(|deadline| deadline.saturating_since(started).max(SURE_WAIT));
-            self.read_timeout.settle(needed, |timeout| stream.set_read_timeout(timeout))
+            self.read_timeout
+                .settle(needed, Least::Half, |timeout| stream.set_read_timeout(timeout))
         });
         let filled = buffer.len();
         let size = self.read_size.min(buffer.capacity().saturating_sub(filled));
@@ -95,7 +96,8 @@ impl<S: Transport> Wire<S> {
         let started = self.clock.now();
         let stream = &mut self.stream;
         let patience = stream.supports_timeouts().then(|| {
-            self.write_timeout.settle(patience, |timeout| stream.set_write_timeout(timeout))
+            self.write_timeout
+                .settle(patience, Least::All, |timeout| stream.set_write_timeout(timeout))
         });
         let result = match slices {
             [slice] => uninterrupted(|| stream.write(slice)),
@@ -117,12 +119,28 @@ impl<S: Transport> Wire<S> {
     }
 
     /// Flushes what the transport itself may hold back, as one with TLS does, waiting no longer
-    /// than `patience`.
-    pub(crate) fn flush(&mut self, patience: Duration) -> io::Result<Progress> {
+    /// than `patience`; at first for as long as a write would, so that the timeout for writing need
+    /// not be set for a transport that holds nothing back, as most do.
+    pub(crate) fn flush(
+        &mut self,
+        as_to_write: Duration,
+        patience: Duration,
+    ) -> io::Result<Progress> {
+        let first = as_to_write.min(patience);
+        match self.flush_within(first)? {
+            Progress::TimedOut if first < patience => {
+                self.flush_within(patience.saturating_sub(first))
+            }
+            progress => Ok(progress),
+        }
+    }
+
+    fn flush_within(&mut self, patience: Duration) -> io::Result<Progress> {
         let started = self.clock.now();
         let stream = &mut self.stream;
         let patience = stream.supports_timeouts().then(|| {
-            self.write_timeout.settle(Some(patience), |timeout| stream.set_write_timeout(timeout))
+            self.write_timeout
+                .settle(Some(patience), Least::All, |timeout| stream.set_write_timeout(timeout))
         });
         let result = uninterrupted(|| stream.flush());
         self.judge(result.map(|()| 0), started, patience.flatten())
@@ -138,8 +156,8 @@ impl<S: Transport> Wire<S> {
 
     /// Tells a time that is up from a non-blocking transport: both may say `WouldBlock`.
     ///
-    /// To take a wait that ended early for a non-blocking transport would end a connection; the other
-    /// way round it only is asked once more.
+    /// To take a wait that ended early for a non-blocking transport would end a connection; the
+    /// other way round it only is asked once more.
     fn judge(
         &self,
         result: io::Result<usize>,
@@ -174,23 +192,37 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
+/// The shortest of the waits that will do, of what is needed.
+#[derive(Clone, Copy, Debug)]
+enum Least {
+    /// To read: who wakes early looks at the clock, and waits again.
+    Half,
+    /// To write: when that wait is over, the peer has had its time.
+    All,
+}
+
 /// A socket's timeout as it was last set; `None` before that.
 #[derive(Clone, Copy, Debug, Default)]
 struct Timeout(Option<Option<Duration>>);
 
 impl Timeout {
     /// Sees to it that a wait ends after about `needed`, without a system call for each wait: what
-    /// was set is kept while it is between half of that and an eighth more. Waking early is
-    /// harmless. Returns how long the wait can be.
+    /// was set is kept while it is between `least` and an eighth more. Returns how long the wait can
+    /// be.
     fn settle(
         &mut self,
         needed: Option<Duration>,
+        least: Least,
         set: impl FnOnce(Option<Duration>) -> io::Result<()>,
     ) -> Option<Duration> {
         let needed = needed.map(|needed| needed.max(SHORTEST));
         let fits = match (self.0, needed) {
             (Some(Some(current)), Some(needed)) => {
-                current >= needed / 2 && current <= needed.saturating_add(needed / 8)
+                let least = match least {
+                    Least::Half => needed / 2,
+                    Least::All => needed,
+                };
+                current >= least && current <= needed.saturating_add(needed / 8)
             }
             (Some(None), None) => true,
             _ => false,
@@ -209,7 +241,7 @@ mod tests {
 
     fn settle(timeout: &mut Timeout, needed: Option<u64>) -> Option<Option<u64>> {
         let mut called = None;
-        timeout.settle(needed.map(Duration::from_millis), |value| {
+        timeout.settle(needed.map(Duration::from_millis), Least::Half, |value| {
             called = Some(value.map(|value| u64::try_from(value.as_millis()).unwrap()));
             Ok(())
         });
@@ -229,6 +261,16 @@ mod tests {
         assert_eq!(settle(&mut timeout, Some(0)), None);
         assert_eq!(settle(&mut timeout, None), Some(None));
         assert_eq!(settle(&mut timeout, None), None);
+    }
+
+    #[test]
+    fn a_wait_to_write_is_never_shorter_than_needed() {
+        let mut timeout = Timeout::default();
+        for (needed, expected) in [(3750, 3750), (5000, 5000), (4900, 5000), (4000, 4000)] {
+            let needed = Duration::from_millis(needed);
+            let settled = timeout.settle(Some(needed), Least::All, |_| Ok(()));
+            assert_eq!(settled, Some(Duration::from_millis(expected)), "{needed:?}");
+        }
     }
 
     /// A transport that says `WouldBlock` after this time.
@@ -316,7 +358,8 @@ mod tests {
     fn a_timeout_that_could_not_be_set_is_tried_again() {
         let mut timeout = Timeout::default();
         let second = Duration::from_secs(1);
-        let refused = timeout.settle(Some(second), |_| Err(ErrorKind::InvalidInput.into()));
+        let refused =
+            timeout.settle(Some(second), Least::Half, |_| Err(ErrorKind::InvalidInput.into()));
         assert_eq!(refused, None);
         assert_eq!(settle(&mut timeout, Some(1000)), Some(Some(1000)));
     }

@@ -104,13 +104,14 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// The opening handshake succeeded with these extensions: messages can flow.
+    /// The opening handshake succeeded with these extensions: messages can flow. Any other time than
+    /// during the opening handshake it does nothing.
     pub fn open(&mut self, extensions: NegotiatedExtensions, now: Timestamp) {
         if self.phase == Phase::Connecting {
             self.incoming.open(extensions.claimed_rsv());
+            self.timers.opened(now);
+            self.act(Action::Opened, None, now);
         }
-        self.timers.opened(now);
-        self.act(Action::Opened, None, now);
     }
 
     /// Takes in bytes from the peer, up to the end of the first event.

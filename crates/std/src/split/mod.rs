@@ -27,15 +27,15 @@ use duologue_adapter::{
 pub use read_half::ReadHalf;
 pub use write_half::WriteHalf;
 
-use crate::driver::{Driver, LAST_WORDS, patience, would_block};
+use crate::driver::{Driver, LAST_WORDS, Patience, would_block};
 use crate::transport::TryClone;
-use crate::wire::{Progress, SURE_WAIT, Wire};
+use crate::wire::{Progress, Wire};
 
 /// How long the read half waits for the peer to take a control frame before it reads on: a peer
 /// that writes and does not read must not be kept waiting.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// How soon the read half tries again.
+/// How soon the read half tries again, about: where nothing comes, its wait is longer.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// What both halves share.
@@ -256,7 +256,7 @@ impl<S: TryClone> Shared<S> {
                 TransportStep::Write if self.state().write_broken => {
                     return Err(Error::Io(ErrorKind::BrokenPipe.into()));
                 }
-                TransportStep::Write => self.write(writer, patience, until)?,
+                TransportStep::Write => self.write(writer, patience.write, until)?,
                 TransportStep::ShutdownWrite => {
                     writer.flush_due = true;
                     writer.shutdown_due = true;
@@ -294,12 +294,12 @@ impl<S: TryClone> Shared<S> {
     fn finish_writing(
         &self,
         writer: &mut Writer<S>,
-        patience: Duration,
+        patience: Patience,
         until: Option<Timestamp>,
     ) -> Result<(), Error> {
-        while writer.flush_due {
+        if writer.flush_due {
             let started = self.clock.now();
-            match writer.wire.flush(patience) {
+            match writer.wire.flush(patience.write, patience.flush) {
                 Ok(Progress::Bytes(_)) => {
                     writer.flush_due = false;
                     if std::mem::take(&mut writer.flush_blocked) {
@@ -313,13 +313,7 @@ impl<S: TryClone> Shared<S> {
                 Err(error) => return Err(self.write_failed(writer, error)),
                 Ok(progress) => {
                     writer.flush_blocked = true;
-                    self.held_up(writer, started, patience, progress, until)?;
-                    if self.state().given_up {
-                        return Err(self.why_lost());
-                    }
-                    if self.ready_state() == ReadyState::Closing {
-                        return Ok(());
-                    }
+                    return self.held_up(writer, started, patience.flush, progress, until);
                 }
             }
         }
@@ -369,7 +363,7 @@ impl<S: TryClone> Shared<S> {
         &self,
         writer: &mut Writer<S>,
         until: Option<Timestamp>,
-    ) -> (TransportStep, Duration) {
+    ) -> (TransportStep, Patience) {
         let mut state = self.state();
         state.dirty = false;
         state.control_queued = false;
@@ -383,13 +377,9 @@ impl<S: TryClone> Shared<S> {
             state.message_queued = false;
         }
         let now = self.clock.now();
-        let patience = patience(&state.endpoint, self.stall_timeout, now);
+        let patience = Patience::new(&state.endpoint, self.stall_timeout, now);
         // The read half takes either end of its wait for the same.
-        let patience = match until {
-            Some(until) => patience.min(until.saturating_since(now)),
-            None => patience.max(SURE_WAIT),
-        };
-        (step, patience)
+        (step, until.map_or(patience, |until| patience.at_most(until.saturating_since(now))))
     }
 
     /// One write, without holding `state`.
