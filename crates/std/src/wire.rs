@@ -273,50 +273,15 @@ mod tests {
         }
     }
 
-    /// A transport that says `WouldBlock` after this time.
-    struct Waits(Duration);
-
-    impl io::Read for Waits {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            std::thread::sleep(self.0);
-            Err(ErrorKind::WouldBlock.into())
-        }
+    /// A transport whose waits end early.
+    struct Early {
+        by: Duration,
+        timeout: Duration,
     }
-
-    impl io::Write for Waits {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(ErrorKind::WouldBlock.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Transport for Waits {
-        fn supports_timeouts(&self) -> bool {
-            true
-        }
-    }
-
-    #[test]
-    fn a_wait_that_ends_a_little_early_is_told_from_a_transport_that_does_not_wait() {
-        for (takes, expected) in [(60, Progress::TimedOut), (0, Progress::WouldBlock)] {
-            let clock = Clock::new();
-            let mut wire = Wire::new(Waits(Duration::from_millis(takes)), clock);
-            let deadline = clock.now() + Duration::from_millis(100);
-            let mut buffer = BytesMut::with_capacity(16);
-            assert_eq!(wire.read(&mut buffer, Some(deadline)).unwrap(), expected);
-        }
-    }
-
-    /// A transport whose waits end 15 milliseconds early.
-    #[derive(Default)]
-    struct Early(Duration);
 
     impl io::Read for Early {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            std::thread::sleep(self.0.saturating_sub(Duration::from_millis(15)));
+            std::thread::sleep(self.timeout.saturating_sub(self.by));
             Err(ErrorKind::WouldBlock.into())
         }
     }
@@ -337,20 +302,30 @@ mod tests {
         }
 
         fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-            self.0 = timeout.unwrap();
+            self.timeout = timeout.unwrap();
             Ok(())
         }
+    }
+
+    /// What a read comes to whose deadline is `left` milliseconds away and whose wait ends `early`.
+    fn waited(left: u64, early: u64) -> Progress {
+        let clock = Clock::new();
+        let stream = Early { by: Duration::from_millis(early), timeout: Duration::ZERO };
+        let mut wire = Wire::new(stream, clock);
+        let deadline = clock.now() + Duration::from_millis(left);
+        wire.read(&mut BytesMut::with_capacity(16), Some(deadline)).unwrap()
+    }
+
+    #[test]
+    fn a_wait_that_ends_a_little_early_is_told_from_a_transport_that_does_not_wait() {
+        assert_eq!(waited(100, 40), Progress::TimedOut);
+        assert_eq!(waited(100, 100), Progress::WouldBlock);
     }
 
     #[test]
     fn a_wait_for_a_deadline_that_is_near_is_told_from_a_transport_that_does_not_wait() {
         for left in [0, 1, 10, 30, 100] {
-            let clock = Clock::new();
-            let mut wire = Wire::new(Early::default(), clock);
-            let deadline = clock.now() + Duration::from_millis(left);
-            let mut buffer = BytesMut::with_capacity(16);
-            let progress = wire.read(&mut buffer, Some(deadline)).unwrap();
-            assert_eq!(progress, Progress::TimedOut, "{left} ms");
+            assert_eq!(waited(left, 15), Progress::TimedOut, "{left} ms");
         }
     }
 
