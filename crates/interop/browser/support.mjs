@@ -174,8 +174,14 @@ export async function sendRandom(page, size) {
   await page.click("#send");
 }
 
+/** Waits until the log has a row for everything that has happened: they are made once a frame. */
+export async function drawn(page) {
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+}
+
 /** Waits for a log entry with `text` in it, and returns its parts: those of the newest such. */
 export async function logged(page, direction, text) {
+  await drawn(page);
   const entry = page.locator(`#log li.${direction}`).filter({ hasText: text }).last();
   await entry.waitFor({ state: "attached" });
   return await entry.evaluate((row) => {
@@ -193,6 +199,8 @@ export async function logged(page, direction, text) {
 /** Waits for the close of the connection, and asserts what the page tells of it everywhere. */
 export async function assertCloses(page, code, name, { reason = "", wasClean = true } = {}) {
   await state(page, "3 CLOSED");
+  // The state can be shown before the event has come, and the outcome is empty until then.
+  await page.waitForFunction(() => document.getElementById("outcome").textContent);
   const told = `${code} ${name}, reason ${JSON.stringify(reason)}, wasClean ${wasClean}`;
   assert.equal((await logged(page, "event", "wasClean")).preview, told);
   assert.ok((await page.textContent("#outcome")).startsWith(`${told}. `));
