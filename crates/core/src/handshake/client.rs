@@ -243,7 +243,7 @@ impl<'b> ServerResponse<'b> {
         let status = config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields);
         let httparse::Status::Complete(length) = status.ok()? else { return None };
         let head = bytes.get(..length)?;
-        let is_plain = limits.plainly_allow(head) && parsed.headers.len() <= limits.max_fields;
+        let is_plain = limits.plainly_allow(head, parsed.headers);
         Self::of(head, &parsed).filter(|_| is_plain)
     }
 
@@ -323,14 +323,14 @@ impl<'b> Seen<'b> {
         for field in fields {
             // The lengths of the names tell most fields apart from those that matter here.
             match field.name.len() {
-                7 if field.is("upgrade") => seen.upgrade |= field.lists("websocket"),
-                10 if field.is("connection") => seen.connection |= field.lists("upgrade"),
-                20 if field.is("sec-websocket-accept") => {
+                7 if field.is("Upgrade") => seen.upgrade |= field.lists("websocket"),
+                10 if field.is("Connection") => seen.connection |= field.lists("Upgrade"),
+                20 if field.is("Sec-WebSocket-Accept") => {
                     seen.accept = Some(trim(field.value));
                     seen.accepts = seen.accepts.saturating_add(1);
                 }
-                22 if field.is("sec-websocket-protocol") => seen.has_subprotocol = true,
-                24 if field.is("sec-websocket-extensions") => seen.has_extensions = true,
+                22 if field.is("Sec-WebSocket-Protocol") => seen.has_subprotocol = true,
+                24 if field.is("Sec-WebSocket-Extensions") => seen.has_extensions = true,
                 _ => {}
             }
         }

@@ -218,6 +218,9 @@ impl<'b> ExtensionList<'b> {
     /// [`HandshakeError::MalformedExtensions`].
     pub fn parse(value: &'b [u8]) -> Result<Self, HandshakeError> {
         let start = Scanner { rest: value };
+        if USUAL_OFFERS.contains(&value) {
+            return Ok(Self { rest: start });
+        }
         let mut scanner = start;
         while let Some(extension) = scanner.extension() {
             extension.ok_or(HandshakeError::MalformedExtensions)?;
@@ -241,6 +244,10 @@ impl<'b> Extension<'b> {
         core::iter::from_fn(move || scanner.parameter().flatten())
     }
 }
+
+/// What browsers offer, which need not be judged each time.
+const USUAL_OFFERS: [&[u8]; 2] =
+    [b"permessage-deflate; client_max_window_bits", b"permessage-deflate"];
 
 /// A place in a list.
 #[derive(Clone, Copy, Debug)]
@@ -364,6 +371,15 @@ mod tests {
             })
             .collect(),
         )
+    }
+
+    #[test]
+    fn what_browsers_offer_is_well_formed() {
+        for value in USUAL_OFFERS {
+            let mut scanner = Scanner { rest: value };
+            assert!(scanner.extension().unwrap().is_some());
+            assert!(scanner.extension().is_none());
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl<'a> Field<'a> {
     #[must_use]
     #[inline]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        // Most write it as the RFC does.
+        self.name == name || self.name.eq_ignore_ascii_case(name)
     }
 
     /// The elements of the value as a comma-separated list, without white space around them and
@@ -32,7 +33,13 @@ impl<'a> Field<'a> {
     }
 
     /// Whether the value, as a list, holds `token`, without regard to case.
+    #[inline]
     pub(crate) fn lists(&self, token: &str) -> bool {
+        // Most often it is all there is.
+        self.value == token.as_bytes() || self.lists_among(token)
+    }
+
+    fn lists_among(&self, token: &str) -> bool {
         self.elements().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 }

@@ -24,17 +24,18 @@ impl HeadLimits {
 }
 
 impl HeadLimits {
-    /// Whether `head`, which is well-formed, is so short that no limit on bytes can be broken, and
-    /// its lines are ended by nothing but CRLF.
-    pub(crate) fn plainly_allow(&self, head: &[u8]) -> bool {
-        let before = head.iter();
-        let ends = head.iter().skip(1);
-        head.len() <= self.max_line.min(self.max_bytes)
+    /// Whether `head`, which was parsed into `fields`, is so short that no limit can be broken, and
+    /// its lines are ended by nothing but CRLF, right behind what they hold.
+    pub(crate) fn plainly_allow(&self, head: &[u8], fields: &[httparse::Header<'_>]) -> bool {
+        let ends_line = |at| head.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"));
+        let start = head.as_ptr().addr();
+        let end_of = |value: &[u8]| value.as_ptr_range().end.addr().wrapping_sub(start);
+        fields.len() <= self.max_fields
+            && head.len() <= self.max_line.min(self.max_bytes)
             && head.first().is_some_and(|byte| is_token_byte(*byte))
-            // Without a branch on each byte, which the compiler makes into a few wide words.
-            && !ends.zip(before).fold(false, |bare, (byte, before)| {
-                bare | ((*byte == b'\n') & (*before != b'\r'))
-            })
+            && find_line_feed(head).is_some_and(|at| ends_line(at.wrapping_sub(1)))
+            && fields.iter().all(|field| ends_line(end_of(field.value)))
+            && head.ends_with(b"\r\n\r\n")
     }
 }
 

@@ -74,8 +74,10 @@ impl AcceptKey {
     /// The accept value for the text of a key, without white space around it.
     #[must_use]
     pub fn for_key(key: &[u8]) -> Self {
-        let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-        Self(base64(&digest.into()))
+        let mut sha1 = Sha1::new();
+        sha1.update(key);
+        sha1.update(GUID);
+        Self(base64(&sha1.finalize().into()))
     }
 
     /// The value as it stands in the response.

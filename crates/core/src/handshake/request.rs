@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use crate::handshake::HandshakeError;
-use crate::handshake::extensions::{ExtensionConfig, NegotiatedExtensions};
+use crate::handshake::extensions::{ExtensionConfig, ExtensionList, NegotiatedExtensions};
 use crate::handshake::field::{Field, is_host, is_token, trim};
 use crate::handshake::head::{Fields, HeadLimits, MOST_FIELDS};
 use crate::handshake::key::{AcceptKey, is_valid_key};
@@ -59,8 +59,7 @@ impl<'b> Request<'b> {
         let status = parsed.parse_with_uninit_headers(bytes, &mut fields).ok()?;
         let httparse::Status::Complete(length) = status else { return None };
         let head = bytes.get(..length)?;
-        (limits.plainly_allow(head) && parsed.headers.len() <= limits.max_fields)
-            .then(|| Self::judge(head, &parsed))
+        limits.plainly_allow(head, parsed.headers).then(|| Self::judge(head, &parsed))
     }
 
     fn judge(head: &'b [u8], parsed: &httparse::Request<'_, 'b>) -> Result<Self, HandshakeError> {
@@ -306,31 +305,30 @@ impl<'b> Seen<'b> {
 
     fn see(&mut self, field: Field<'b>) {
         // Fields that were parsed by other means may still have white space around them.
-        let field = Field { value: trim(field.value), ..field };
+        let value = || trim(field.value);
         // The lengths of the names tell most fields apart from those that matter here.
         match field.name.len() {
-            4 if field.is("host") => {
+            4 if field.is("Host") => {
                 self.hosts = self.hosts.saturating_add(1);
-                self.malformed_host |= !is_host(field.value);
+                self.malformed_host |= !is_host(value());
             }
-            7 if field.is("upgrade") => self.upgrade |= field.lists("websocket"),
-            10 if field.is("connection") => self.connection |= field.lists("upgrade"),
-            14 if field.is("content-length") => self.body |= field.value != b"0",
-            17 if field.is("transfer-encoding") => self.body = true,
-            17 if field.is("sec-websocket-key") => {
-                self.key = Some(field.value);
+            7 if field.is("Upgrade") => self.upgrade |= field.lists("websocket"),
+            10 if field.is("Connection") => self.connection |= field.lists("Upgrade"),
+            14 if field.is("Content-Length") => self.body |= value() != b"0",
+            17 if field.is("Transfer-Encoding") => self.body = true,
+            17 if field.is("Sec-WebSocket-Key") => {
+                self.key = Some(value());
                 self.keys = self.keys.saturating_add(1);
             }
-            21 if field.is("sec-websocket-version") => {
-                self.version = Some(field.value);
+            21 if field.is("Sec-WebSocket-Version") => {
+                self.version = Some(value());
                 self.versions = self.versions.saturating_add(1);
             }
-            22 if field.is("sec-websocket-protocol") => {
+            22 if field.is("Sec-WebSocket-Protocol") => {
                 self.malformed_subprotocol |= !field.elements().all(is_token);
             }
-            24 if field.is("sec-websocket-extensions") => {
-                self.malformed_extensions |=
-                    crate::handshake::ExtensionList::parse(field.value).is_err();
+            24 if field.is("Sec-WebSocket-Extensions") => {
+                self.malformed_extensions |= ExtensionList::parse(value()).is_err();
             }
             _ => {}
         }
