@@ -25,10 +25,17 @@ mod x86 {
         _mm512_xor_si512,
     };
 
+    #[cfg(feature = "alloc")]
+    use core::mem::MaybeUninit;
+
     use crate::frame::mask::turned;
 
     cpufeatures::new!(avx2, "avx2");
     cpufeatures::new!(avx512, "avx512f");
+
+    /// From this length on it is worth asking for wider words in order to write.
+    #[cfg(feature = "alloc")]
+    const WIDE: usize = 128;
 
     /// From this length on the widest words pay.
     const WIDEST: usize = 512;
@@ -95,27 +102,93 @@ mod x86 {
         };
     }
 
-    mask_in_words!(
-        mask_avx2,
-        "avx2",
-        __m256i,
-        32,
-        _mm256_loadu_si256,
-        _mm256_storeu_si256,
-        _mm256_xor_si256,
-        _mm256_set1_epi32
-    );
+    /// Writes `source` with `key` over it to `room`. Returns whether it could, and has written to
+    /// all of `room` then.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn write(source: &[u8], room: &mut [MaybeUninit<u8>], key: [u8; 4]) -> bool {
+        if source.len() >= WIDEST && avx512::get() {
+            // SAFETY: the processor has AVX-512 F, which is all that the function asks for.
+            unsafe { write_avx512(source, room, key) }
+        } else {
+            // SAFETY: the processor has AVX2, which is all that the function asks for.
+            source.len() >= WIDE && avx2::get() && unsafe { write_avx2(source, room, key) }
+        }
+    }
 
-    mask_in_words!(
-        mask_avx512,
-        "avx512f",
-        __m512i,
-        64,
-        _mm512_loadu_si512,
-        _mm512_storeu_si512,
-        _mm512_xor_si512,
-        _mm512_set1_epi32
-    );
+    /// Defines a function that writes `source` with `key` over it to all of `room`, which is as
+    /// long: the first bytes; from the first address in `room` on that is a multiple of the width,
+    /// all words; and the last bytes, which overlap them. Returns whether there is one word at
+    /// least; otherwise nothing is written.
+    #[cfg(feature = "alloc")]
+    macro_rules! write_in_words {
+        ($name:ident, $feature:literal, $word:ty, $width:literal, $load:ident, $store:ident,
+         $xor:ident, $repeat:ident) => {
+            #[target_feature(enable = $feature)]
+            fn $name(source: &[u8], room: &mut [MaybeUninit<u8>], key: [u8; 4]) -> bool {
+                let write =
+                    |bytes: &[u8; $width], place: &mut [MaybeUninit<u8>; $width], key: $word| {
+                        let (bytes, place) = (bytes.as_ptr().cast(), place.as_mut_ptr().cast());
+                        // SAFETY: the word is as long as either, and need not be aligned.
+                        unsafe { $store(place, $xor($load(bytes), key)) };
+                    };
+                let repeated = |key: [u8; 4]| $repeat(i32::from_ne_bytes(key));
+
+                let (Some(first), Some(last), true) = (
+                    source.first_chunk::<$width>(),
+                    source.last_chunk::<$width>(),
+                    source.len() == room.len(),
+                ) else {
+                    return false;
+                };
+                if let Some(place) = room.first_chunk_mut::<$width>() {
+                    write(first, place, repeated(key));
+                }
+                if let Some(place) = room.last_chunk_mut::<$width>() {
+                    write(last, place, repeated(turned(key, source.len())));
+                }
+                let skipped = room.as_ptr().align_offset($width).min($width);
+                let key = repeated(turned(key, skipped));
+                let (words, _) = source.get(skipped..).unwrap_or_default().as_chunks::<$width>();
+                let (places, _) =
+                    room.get_mut(skipped..).unwrap_or_default().as_chunks_mut::<$width>();
+                for (word, place) in words.iter().zip(places) {
+                    write(word, place, key);
+                }
+                true
+            }
+        };
+    }
+
+    /// Has `define` define a function for each width there is.
+    macro_rules! for_each_width {
+        ($define:ident, $avx2:ident, $avx512:ident) => {
+            $define!(
+                $avx2,
+                "avx2",
+                __m256i,
+                32,
+                _mm256_loadu_si256,
+                _mm256_storeu_si256,
+                _mm256_xor_si256,
+                _mm256_set1_epi32
+            );
+            $define!(
+                $avx512,
+                "avx512f",
+                __m512i,
+                64,
+                _mm512_loadu_si512,
+                _mm512_storeu_si512,
+                _mm512_xor_si512,
+                _mm512_set1_epi32
+            );
+        };
+    }
+
+    for_each_width!(mask_in_words, mask_avx2, mask_avx512);
+    #[cfg(feature = "alloc")]
+    for_each_width!(write_in_words, write_avx2, write_avx512);
 
     /// Whether `bytes` are UTF-8; `None` if it cannot tell faster than the standard library.
     #[inline]
@@ -152,13 +225,24 @@ pub(crate) fn append_masked(source: &[u8], target: &mut alloc::vec::Vec<u8>, key
         4..8 => write_words::<4>(source, room, key),
         8..16 => write_words::<8>(source, room, key),
         16..64 => write_words::<16>(source, room, key),
-        _ => write_words::<32>(source, room, key),
+        _ => write_long(source, room, key),
     };
     if written {
-        // SAFETY: `write_words` has written to all of `room`, which is as long as `source` and
+        // SAFETY: whichever it was has written to all of `room`, which is as long as `source` and
         // follows the bytes that `target` holds.
         unsafe { target.set_len(target.len().saturating_add(source.len())) };
     }
+}
+
+/// As [`write_words`], in the widest words there are.
+#[cfg(feature = "alloc")]
+#[inline]
+fn write_long(source: &[u8], room: &mut [MaybeUninit<u8>], key: [u8; 4]) -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if x86::write(source, room, key) {
+        return true;
+    }
+    write_words::<32>(source, room, key)
 }
 
 /// Writes `source` with `key` over it to all of `room`, which is as long: in words of `N` bytes,
@@ -276,18 +360,20 @@ mod tests {
 
     #[cfg(feature = "alloc")]
     #[test]
-    fn masking_while_appending_agrees_with_the_scalar_code_at_every_length() {
+    fn masking_while_appending_agrees_with_the_scalar_code_wherever_it_writes() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
-        for length in 4..300 {
-            let source: Vec<u8> = (0..=255).cycle().take(length).collect();
-            let mut expected = source.clone();
-            for (at, byte) in expected.iter_mut().enumerate() {
-                *byte ^= key[at % 4];
+        let source: Vec<u8> = (0..=255).cycle().take(1500).collect();
+        let mut expected = source.clone();
+        for (at, byte) in expected.iter_mut().enumerate() {
+            *byte ^= key[at % 4];
+        }
+        for before in [0, 1, 3, 14, 31, 32, 33, 63, 64] {
+            for length in 4..source.len() {
+                let mut target = std::vec![0xEE; before];
+                append_masked(&source[..length], &mut target, key);
+                assert_eq!(target[..before], [0xEE; 64][..before]);
+                assert_eq!(target[before..], expected[..length], "{before} {length}");
             }
-            let mut target = std::vec![1, 2, 3];
-            append_masked(&source, &mut target, key);
-            assert_eq!(target[..3], [1, 2, 3]);
-            assert_eq!(target[3..], expected, "{length}");
         }
     }
 

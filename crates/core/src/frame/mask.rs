@@ -55,7 +55,7 @@ impl Masker {
     #[cfg(feature = "alloc")]
     pub fn append_to(&mut self, source: &[u8], target: &mut alloc::vec::Vec<u8>) {
         #[cfg(feature = "simd")]
-        if (4..=PIECE).contains(&source.len()) {
+        if source.len() >= 4 {
             crate::simd::append_masked(source, target, self.key);
             self.key = turned(self.key, source.len());
             return;
