@@ -35,7 +35,9 @@ pub fn take_read() -> BytesMut {
 /// little of it is free, or it has grown too large, it is not kept.
 pub fn give_read(mut buffer: BytesMut) {
     buffer.clear();
-    if buffer.try_reclaim(READ_SIZE) && buffer.capacity() <= LARGEST_READ {
+    // All that it holds counts, not only what messages that are gone have left of it.
+    let _ = buffer.try_reclaim(buffer.capacity().saturating_add(1));
+    if (READ_SIZE..=LARGEST_READ).contains(&buffer.capacity()) {
         // A thread that is ending keeps nothing.
         let _ = READ.try_with(|pool| keep(&mut pool.borrow_mut(), buffer));
     }
@@ -113,6 +115,16 @@ mod tests {
         give_read(buffer);
         assert_eq!(kept().0, 1);
         assert_eq!(message, "message");
+    }
+
+    #[test]
+    fn a_buffer_of_which_a_large_message_left_a_little_is_not_kept() {
+        let mut buffer = BytesMut::with_capacity(1 << 20);
+        buffer.resize((1 << 20) - READ_SIZE, 0);
+        drop(buffer.split().freeze());
+        assert_eq!(buffer.capacity(), READ_SIZE);
+        give_read(buffer);
+        assert_eq!(kept().0, 0);
     }
 
     #[test]

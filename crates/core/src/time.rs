@@ -47,8 +47,19 @@ impl Add<Duration> for Timestamp {
 
     /// Saturates: a duration past the end of the scale gives its end.
     fn add(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = duration.as_secs().saturating_mul(1_000_000_000);
+        let nanos = nanos.saturating_add(u64::from(duration.subsec_nanos()));
         Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Add<Millis> for Timestamp {
+    type Output = Self;
+
+    /// As of a duration, without taking it apart.
+    #[inline]
+    fn add(self, millis: Millis) -> Self {
+        Self(self.0.saturating_add(u64::from(millis.0.get()).saturating_mul(1_000_000)))
     }
 }
 
@@ -61,12 +72,6 @@ impl From<Duration> for Millis {
     fn from(duration: Duration) -> Self {
         let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         Self(NonZeroU32::new(millis).unwrap_or(NonZeroU32::MIN))
-    }
-}
-
-impl From<Millis> for Duration {
-    fn from(millis: Millis) -> Self {
-        Self::from_millis(u64::from(millis.0.get()))
     }
 }
 

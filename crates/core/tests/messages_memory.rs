@@ -107,6 +107,57 @@ fn message_takes_at_most_about_twice_what_has_come() {
 }
 
 #[test]
+fn buffer_of_which_a_message_is_held_is_left_to_it() {
+    for end in End::BOTH {
+        for length in [3000, READ_SIZE / 2, 3 * READ_SIZE] {
+            let mut endpoint = endpoint(end, &CONFIG);
+            for held in [false, true] {
+                let bytes = from_peer(end, &frame(0x82, &vec![b'x'; length]));
+                for piece in bytes.chunks(READ_SIZE) {
+                    assert!(endpoint.take_message().is_none());
+                    put(&mut endpoint, piece);
+                    let _ = endpoint.next_message(T0).unwrap();
+                }
+                let message = Some(endpoint.take_message().unwrap()).filter(|_| held);
+                let released = endpoint.release_read_buffer();
+                assert_eq!(endpoint.buffer_capacity(), 0);
+                assert_eq!(released.is_none(), held, "{length}");
+                // All of it is had again.
+                assert!(released.is_none_or(|buffer| buffer.capacity() >= READ_SIZE.max(length)));
+                assert!(message.is_none_or(|message| message.payload() == vec![b'x'; length]));
+            }
+        }
+    }
+}
+
+#[test]
+fn unfinished_part_takes_twice_the_room_and_nothing_of_what_was_before_it() {
+    const ROOM: usize = 2 * READ_SIZE;
+    for end in End::BOTH {
+        for unfinished in [ROOM / 4 + 100, READ_SIZE / 2 + 1000, READ_SIZE - 100] {
+            let mut endpoint = endpoint(end, &CONFIG);
+            // One read, filled by small messages and the start of a large one.
+            let small = from_peer(end, &frame(0x82, b"small"));
+            let mut bytes = small.repeat((READ_SIZE - unfinished) / small.len());
+            let small = bytes.len() / small.len();
+            bytes.extend(from_peer(end, &frame(0x82, &[b'x'; 50_000])));
+            let (first, rest) = bytes.split_at(READ_SIZE);
+            put(&mut endpoint, first);
+            for _ in 0..small {
+                assert_eq!(endpoint.next_message(T0).unwrap(), Some(Step::Message));
+                assert!(endpoint.take_small().is_some());
+            }
+            assert_eq!(endpoint.next_message(T0).unwrap(), None);
+            let room = endpoint.read_room_of(ROOM);
+            assert!(room.capacity() - room.len() >= ROOM);
+            assert!(endpoint.buffer_capacity() <= 2 * ROOM, "{}", endpoint.buffer_capacity());
+            let reader = hear(&mut endpoint, rest, usize::MAX);
+            assert_eq!(reader.heard, [Heard::Binary(vec![b'x'; 50_000])]);
+        }
+    }
+}
+
+#[test]
 fn messages_that_are_lent_and_never_taken_take_flat_memory() {
     for end in End::BOTH {
         // Reads end inside messages, never between them: each read brings the end of one message

@@ -107,6 +107,55 @@ fn taken_messages_up_to_1_kib_are_copied_and_longer_ones_are_split_off() {
 }
 
 #[test]
+fn small_binary_message_is_taken_by_itself_and_any_other_left() {
+    for end in End::BOTH {
+        for (length, text, small) in
+            [(0, false, true), (1024, false, true), (1025, false, false), (5, true, false)]
+        {
+            let payload = vec![b'x'; length];
+            let mut endpoint = endpoint(end, &CONFIG);
+            put_frames(end, &mut endpoint, &frame(if text { 0x81 } else { 0x82 }, &payload));
+            assert_eq!(endpoint.take_small(), None);
+            assert_eq!(next(&mut endpoint), Some(Step::Message));
+            let taken = endpoint.take_small();
+            assert_eq!(taken.as_deref(), small.then_some(&payload[..]));
+            let rest = endpoint.take_message().map(Message::into_payload);
+            assert_eq!(rest.as_deref(), (!small).then_some(&payload[..]));
+        }
+        // Nor is a piece taken as a message.
+        let mut endpoint = endpoint(end, &CONFIG);
+        put_frames(end, &mut endpoint, b"\x82\x01a");
+        assert_eq!(endpoint.next_chunk(T0).unwrap(), Some(Step::Chunk));
+        assert_eq!((endpoint.take_small(), endpoint.take_message()), (None, None));
+        assert_eq!(endpoint.chunk().unwrap().payload, b"a");
+    }
+}
+
+#[test]
+fn what_is_unread_is_known_before_the_next_step() {
+    for end in End::BOTH {
+        let mut endpoint = endpoint(end, &CONFIG);
+        assert!(!endpoint.has_unread());
+        // A whole message, and the start of another.
+        put_frames(end, &mut endpoint, b"\x82\x01a\x01\x01b");
+        assert!(endpoint.has_unread());
+        assert_eq!(next(&mut endpoint), Some(Step::Message));
+        assert_eq!(endpoint.take_message(), Some(Message::binary(&b"a"[..])));
+        assert!(endpoint.has_unread());
+        assert_eq!(next(&mut endpoint), None);
+        // What was gathered can still be had in pieces.
+        assert!(endpoint.has_unread());
+        assert_eq!(endpoint.next_chunk(T0).unwrap(), Some(Step::Chunk));
+        put_frames(end, &mut endpoint, b"\x80\x01c");
+        assert_eq!(endpoint.next_chunk(T0).unwrap(), Some(Step::Chunk));
+        // Lent, until the next step.
+        assert!(endpoint.has_unread());
+        assert_eq!(next(&mut endpoint), None);
+        assert!(!endpoint.has_unread());
+    }
+}
+
+#[test]
 fn several_messages_in_one_read_are_taken_one_after_the_other() {
     for end in End::BOTH {
         for take in [false, true] {

@@ -93,6 +93,34 @@ fn replies_to_one_read_go_out_in_one_write() {
 }
 
 #[test]
+fn message_in_a_place_is_taken_out_and_sent() {
+    for end in End::BOTH {
+        for length in [0, 5, 4095, 4096, 70_000] {
+            for message in [Message::binary(vec![b'x'; length]), Message::text("x".repeat(length))]
+            {
+                let mut endpoint = endpoint(end, &CONFIG);
+                let mut place = Some(message.clone());
+                endpoint.send_from(&mut place).unwrap();
+                assert_eq!(place, None);
+                let queued = endpoint.buffered_amount();
+                endpoint.send_from(&mut place).unwrap();
+                assert_eq!(endpoint.buffered_amount(), queued);
+                let expected = match message {
+                    Message::Text(text) => Heard::text(&text),
+                    Message::Binary(bytes) => Heard::Binary(bytes.to_vec()),
+                };
+                assert_eq!(written_frames(end, &mut endpoint), [expected]);
+            }
+        }
+        let mut endpoint = endpoint(end, &CONFIG);
+        endpoint.close_without_code(T0);
+        let mut place = Some(Message::text("late"));
+        assert_eq!(endpoint.send_from(&mut place), Err(SendError::Closing));
+        assert_eq!(place, None);
+    }
+}
+
+#[test]
 fn servers_large_payload_is_written_from_where_it_lies() {
     let mut server = endpoint(End::Server, &CONFIG);
     let small = Bytes::from(vec![b's'; 4095]);

@@ -28,6 +28,14 @@ pub(crate) struct Incoming {
     control: ControlBuffer,
 }
 
+/// What bytes came to. Unlike an [`Event`] it is small, and costs nothing to pass on.
+pub(crate) enum Arrival<'b> {
+    /// A piece of a message.
+    Data(Chunk<'b>),
+    /// A whole control frame: its payload, if it came in one piece.
+    Control(Opcode, Option<&'b [u8]>),
+}
+
 /// The frame whose payload is coming.
 #[derive(Clone, Copy)]
 struct Frame {
@@ -139,21 +147,24 @@ impl Incoming {
         })
     }
 
-    /// Takes in `input` up to the end of the first event; returns the rest with it.
+    /// Takes in `input` up to the end of the first piece of a message, or control frame; returns the
+    /// rest with it.
+    #[inline]
     pub(crate) fn receive<'b>(
         &mut self,
         input: &'b mut [u8],
-    ) -> Result<(&'b mut [u8], Option<Event<'b>>), ProtocolError> {
+    ) -> Result<(&'b mut [u8], Option<Arrival<'b>>), ProtocolError> {
         let result = self.receive_frames(input);
         self.at_rest =
             self.frame.is_none() && self.message.is_none() && self.decoder.is_at_boundary();
         result
     }
 
+    #[inline]
     fn receive_frames<'b>(
         &mut self,
         mut input: &'b mut [u8],
-    ) -> Result<(&'b mut [u8], Option<Event<'b>>), ProtocolError> {
+    ) -> Result<(&'b mut [u8], Option<Arrival<'b>>), ProtocolError> {
         loop {
             let mut frame = match self.frame {
                 Some(frame) => frame,
@@ -180,13 +191,13 @@ impl Incoming {
             let whole = available as u64 == frame.remaining;
             frame.remaining = frame.remaining.wrapping_sub(available as u64);
             self.frame = if whole { None } else { Some(frame) };
-            let event = if frame.opcode.is_control() {
-                self.control_event(frame.opcode, payload, whole)?
+            let arrival = if frame.opcode.is_control() {
+                self.take_in_control(frame.opcode, payload, whole)
             } else {
-                self.data_event(frame.fin && whole, payload)?
+                self.take_in_data(frame.fin && whole, payload)?.map(Arrival::Data)
             };
-            if event.is_some() || rest.is_empty() {
-                return Ok((rest, event));
+            if arrival.is_some() || rest.is_empty() {
+                return Ok((rest, arrival));
             }
             input = rest;
         }
@@ -248,39 +259,44 @@ impl Incoming {
         Ok(())
     }
 
-    /// The event of a piece of a control frame: none before its last piece.
-    fn control_event<'b>(
+    /// Takes in a piece of a control frame, which arrives with its last one.
+    fn take_in_control<'b>(
         &mut self,
         opcode: Opcode,
         payload: &'b [u8],
         whole: bool,
-    ) -> Result<Option<Event<'b>>, ProtocolError> {
+    ) -> Option<Arrival<'b>> {
         let carried = !self.control.as_slice().is_empty();
         if !whole || carried || opcode == Opcode::Close {
             self.control.append(payload);
         }
-        if !whole {
-            return Ok(None);
-        }
-        let payload = if carried {
-            ControlPayload::carried(self.control)
-        } else {
-            ControlPayload::borrowed(payload)
+        whole.then(|| Arrival::Control(opcode, (!carried).then_some(payload)))
+    }
+
+    /// The event of a control frame that has just arrived.
+    pub(crate) fn control_event<'b>(
+        &self,
+        opcode: Opcode,
+        payload: Option<&'b [u8]>,
+    ) -> Result<Event<'b>, ProtocolError> {
+        let payload = match payload {
+            Some(payload) => ControlPayload::borrowed(payload),
+            None => ControlPayload::carried(self.control),
         };
-        Ok(Some(match opcode {
+        Ok(match opcode {
             Opcode::Close => Event::Close(CloseFrame::judge(payload)?),
             Opcode::Ping => Event::Ping(payload),
             _ => Event::Pong(payload),
-        }))
+        })
     }
 
-    /// The event of a piece of a message: none for an empty piece that ends nothing.
+    /// Takes in a piece of a message: nothing arrives with an empty one that ends nothing.
     #[inline]
-    fn data_event<'b>(
+    fn take_in_data<'b>(
         &mut self,
         last: bool,
         payload: &'b [u8],
-    ) -> Result<Option<Event<'b>>, ProtocolError> {
+    ) -> Result<Option<Chunk<'b>>, ProtocolError> {
         let Some(message) = &mut self.message else {
             return Ok(None);
         };
@@ -307,7 +323,7 @@ impl Incoming {
         } else {
             message.begun = true;
         }
-        Ok(Some(Event::Data(Chunk { message_type, payload, text, first, last, compressed })))
+        Ok(Some(Chunk { message_type, payload, text, first, last, compressed }))
     }
 }
 

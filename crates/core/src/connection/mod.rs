@@ -24,9 +24,9 @@ use crate::ready_state::ReadyState;
 use crate::role::Role;
 use crate::time::Timestamp;
 use control::ControlBuffer;
-use incoming::Incoming;
 #[cfg(feature = "alloc")]
 pub(crate) use incoming::WholeMessage;
+use incoming::{Arrival, Incoming};
 use lifecycle::{Action, Effects, Phase};
 use outgoing::Outgoing;
 use timers::{Expired, Timers};
@@ -181,14 +181,15 @@ impl<R: Role> Connection<R> {
             return Ok(Received { consumed: length, event: None });
         }
         match self.incoming.receive(input) {
-            Ok((rest, event)) => {
+            Ok((rest, arrival)) => {
                 let consumed = length.wrapping_sub(rest.len());
-                match &event {
-                    None | Some(Event::Data(_)) => {}
-                    Some(Event::Pong(payload)) => self.timers.pong(payload, now),
-                    Some(Event::Ping(payload)) => self.answer_ping(payload),
-                    Some(Event::Close(_)) => self.answer_close(now),
-                }
+                let event = match arrival {
+                    None => None,
+                    Some(Arrival::Data(chunk)) => Some(Event::Data(chunk)),
+                    Some(Arrival::Control(opcode, payload)) => {
+                        Some(self.receive_control(opcode, payload, now)?)
+                    }
+                };
                 Ok(Received { consumed, event })
             }
             Err(error) => {
@@ -196,6 +197,25 @@ impl<R: Role> Connection<R> {
                 Err(error)
             }
         }
+    }
+
+    /// A control frame came: it is answered.
+    #[inline(never)]
+    fn receive_control<'b>(
+        &mut self,
+        opcode: Opcode,
+        payload: Option<&'b [u8]>,
+        now: Timestamp,
+    ) -> Result<Event<'b>, ProtocolError> {
+        let event = self.incoming.control_event(opcode, payload);
+        match &event {
+            Ok(Event::Data(_)) => {}
+            Ok(Event::Pong(payload)) => self.timers.pong(payload, now),
+            Ok(Event::Ping(payload)) => self.answer_ping(payload),
+            Ok(Event::Close(_)) => self.answer_close(now),
+            Err(error) => self.fault(*error, now),
+        }
+        event
     }
 
     /// The peer ended its side of TCP. Without a Close frame the outcome is 1006.

@@ -94,7 +94,7 @@ impl Timers {
 
     /// The closing handshake begins; it has one absolute deadline.
     pub(crate) fn begin_closing(&mut self, now: Timestamp, since_input: bool) {
-        self.mark = now + self.closing_timeout.into();
+        self.mark = now + self.closing_timeout;
         self.closing_since_input = since_input;
     }
 
@@ -121,7 +121,7 @@ impl Timers {
     }
 
     fn pong_deadline(&self) -> Timestamp {
-        self.mark + self.keepalive_timeout.into()
+        self.mark + self.keepalive_timeout
     }
 
     /// The deadline that runs in `phase`.
@@ -133,7 +133,7 @@ impl Timers {
             Phase::Open if self.pinged => Some(self.pong_deadline()),
             Phase::Open => {
                 let since = if self.keepalive_always { self.mark } else { self.heard };
-                self.keepalive_interval.map(|interval| since + interval.into())
+                self.keepalive_interval.map(|interval| since + interval)
             }
             Phase::Closed => None,
         }

@@ -41,7 +41,7 @@ impl FrameDecoder {
         rules: &FrameRules,
     ) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
         if self.carried_length == 0
-            && let Decoded::Complete { header, length } = FrameHeader::decode_with(input, rules)?
+            && let Decoded::Complete { header, length } = FrameHeader::decode_inlined(input, rules)?
         {
             return Ok(Some((header, length)));
         }

@@ -99,6 +99,16 @@ impl FrameHeader {
     /// The first rule that the header breaks (RFC 6455 sections 5.1, 5.2, 5.4, 5.5 and 10.4).
     #[inline]
     pub fn decode_with(bytes: &[u8], rules: &FrameRules) -> Result<Decoded, ProtocolError> {
+        Self::decode_inlined(bytes, rules)
+    }
+
+    /// [`decode_with`](Self::decode_with), so that a header just decoded is not moved through
+    /// memory.
+    #[inline(always)]
+    pub(super) fn decode_inlined(
+        bytes: &[u8],
+        rules: &FrameRules,
+    ) -> Result<Decoded, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(Decoded::Partial);
         };

@@ -156,6 +156,15 @@ impl<R: Role> Endpoint<R> {
         step
     }
 
+    /// Whether there may be something for [`next_message`](Self::next_message) or
+    /// [`next_chunk`](Self::next_chunk) among the bytes at hand, or something lent to be taken
+    /// back. If not, neither need be called.
+    #[must_use]
+    #[inline]
+    pub fn has_unread(&self) -> bool {
+        self.read.has_unread()
+    }
+
     /// Takes out the read buffer, with all that is in it, for a thread that reads by itself.
     pub fn take_read_buffer(&mut self) -> ReadBuffer {
         core::mem::take(&mut self.read)
@@ -201,6 +210,13 @@ impl<R: Role> Endpoint<R> {
     #[inline]
     pub fn take_message(&mut self) -> Option<Message> {
         self.read.take_message()
+    }
+
+    /// [`take_message`](Self::take_message), if it is a small binary one, as most are: if not, it
+    /// is still to be had.
+    #[inline(always)]
+    pub fn take_small(&mut self) -> Option<bytes::Bytes> {
+        self.read.take_small()
     }
 
     /// The piece of a message that the last step came to, where it lies.
@@ -253,6 +269,25 @@ impl<R: Role> Endpoint<R> {
         } else {
             TransportStep::Idle
         }
+    }
+
+    /// Whether [`transport_step`](Self::transport_step) has anything but [`TransportStep::Idle`].
+    #[must_use]
+    #[inline]
+    pub const fn has_transport_step(&self) -> bool {
+        self.buffered_amount() > 0
+            || self.connection.has_transmit()
+            || self.shutdown_write
+            || self.close_transport
+            || self.aborted
+    }
+
+    /// The bytes to be written next, if they all lie in one piece: small messages do. If not,
+    /// [`write_slices`](Self::write_slices) has them.
+    #[must_use]
+    #[inline]
+    pub fn write_slice(&self) -> Option<&[u8]> {
+        self.write.slice()
     }
 
     /// The bytes to be written next, in `slices`; returns how many slices there are. While a batch
@@ -430,7 +465,8 @@ impl<R: Role> Endpoint<R> {
         self.write.needs_buffer()
     }
 
-    /// The read buffer, if nothing in it is needed: so that an idle connection holds none.
+    /// The read buffer, if nothing in it is needed: so that an idle connection holds none. One of
+    /// which a message is still held is not given out, but let go of.
     pub fn release_read_buffer(&mut self) -> Option<BytesMut> {
         self.read.release()
     }

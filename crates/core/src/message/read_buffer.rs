@@ -69,6 +69,8 @@ pub struct ReadBuffer {
     begun: bool,
     /// What was handed out last, to be dropped at the next step.
     lent: Option<Lent>,
+    /// A message has been split off the buffer, and may still be held.
+    split: bool,
     /// Where compressed messages are inflated, if compression was agreed on.
     #[cfg(feature = "deflate")]
     pub(super) inflation: Option<Box<Inflation>>,
@@ -106,6 +108,7 @@ impl ReadBuffer {
             message: None,
             begun: false,
             lent: None,
+            split: false,
             #[cfg(feature = "deflate")]
             inflation: None,
         }
@@ -122,6 +125,16 @@ impl ReadBuffer {
         #[cfg(feature = "deflate")]
         let unparsed = unparsed.saturating_add(self.inflation.as_ref().map_or(0, |i| i.waiting()));
         unparsed
+    }
+
+    /// Whether a step may come to something, or has something to let go of.
+    #[inline]
+    pub(crate) fn has_unread(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.inflation.is_some() {
+            return true;
+        }
+        self.parsed < self.buffer.len() || self.message.is_some() || self.lent.is_some()
     }
 
     /// One step: the next event in the bytes at hand, whole messages only if `whole`.
@@ -383,18 +396,27 @@ impl ReadBuffer {
     // for its own stores each time, which comes to more than all of its receiving.
     #[inline(always)]
     pub fn take_message(&mut self) -> Option<Message> {
+        match self.take_small() {
+            Some(payload) => Some(Message::Binary(payload)),
+            None => self.take_other(),
+        }
+    }
+
+    /// The whole message that the last step came to, if it is a binary one that is copied.
+    #[inline(always)]
+    pub(crate) fn take_small(&mut self) -> Option<Bytes> {
         let lent = self.lent.as_ref().filter(|lent| lent.whole)?;
         let length = self.end.saturating_sub(self.start);
         if length > COPY_UP_TO || lent.message_type == MessageType::Text || lent.is_inflated() {
-            return self.take_other();
+            return None;
         }
         self.lent = None;
-        Some(Message::Binary(self.copy_out()))
+        Some(self.copy_out())
     }
 
     #[inline(never)]
     fn take_other(&mut self) -> Option<Message> {
-        let lent = self.lent.take()?;
+        let lent = self.lent.take_if(|lent| lent.whole)?;
         let payload = self.take_payload(&lent);
         match lent.message_type {
             MessageType::Binary => Some(Message::Binary(payload)),
@@ -424,6 +446,7 @@ impl ReadBuffer {
     }
 
     fn split_off(&mut self, length: usize) -> Bytes {
+        self.split = true;
         self.buffer.advance(self.start);
         self.parsed = self.parsed.saturating_sub(self.start).saturating_sub(length);
         self.start = self.parsed;
@@ -434,8 +457,8 @@ impl ReadBuffer {
     /// Room to read into, about `size` bytes, such as [`READ_SIZE`]: bytes are to be appended to
     /// what is returned, and nothing else done.
     ///
-    /// Everything in the buffer but an unfinished message has been dropped. Room grows with what
-    /// has come, at most by as much again, never by what a header declares.
+    /// Everything in the buffer but an unfinished message has been dropped. The buffer grows with
+    /// what has come, to twice that and one `size` at most, never by what a header declares.
     pub fn room(&mut self, size: usize) -> &mut BytesMut {
         self.take_back();
         if self.unparsed() == 0 {
@@ -459,10 +482,26 @@ impl ReadBuffer {
         if room < size && !self.buffer.try_reclaim(size) {
             // A smaller room will do, unless there is nothing that would have to be moved.
             if room < size / 4 || self.buffer.is_empty() {
-                self.buffer.reserve(size);
+                self.grow(size);
             }
         }
         &mut self.buffer
+    }
+
+    /// Makes room for `size` bytes behind what is in the buffer, which is moved for it.
+    #[cold]
+    fn grow(&mut self, size: usize) {
+        let unfinished = self.buffer.len();
+        if (size / 4..size).contains(&unfinished) {
+            // The more there is to move, the less often that should happen: it has twice the room
+            // then. What was before it does not go along.
+            let mut buffer = BytesMut::with_capacity(size.saturating_mul(2));
+            buffer.extend_from_slice(&self.buffer);
+            self.buffer = buffer;
+            self.split = false;
+        } else {
+            self.buffer.reserve(size);
+        }
     }
 
     /// Whether nothing is in the buffer that is still needed.
@@ -474,7 +513,8 @@ impl ReadBuffer {
         self.unparsed() == 0 && self.start == self.end
     }
 
-    /// The buffer itself, if nothing in it is needed: an idle connection holds none.
+    /// The buffer itself, if nothing in it is needed: an idle connection holds none. If a message
+    /// that was split off it is still held, it is left to that message.
     pub fn release(&mut self) -> Option<BytesMut> {
         if !self.is_idle() || self.lent.is_some() || self.buffer.capacity() == 0 {
             return None;
@@ -482,6 +522,11 @@ impl ReadBuffer {
         (self.parsed, self.start, self.end) = (0, 0, 0);
         let mut buffer = core::mem::take(&mut self.buffer);
         buffer.clear();
+        let more = buffer.capacity().saturating_add(1);
+        if core::mem::take(&mut self.split) && !buffer.try_reclaim(more) {
+            // There is no more of it, or somebody else holds that.
+            buffer = buffer.freeze().try_into_mut().ok()?;
+        }
         Some(buffer)
     }
 
@@ -496,6 +541,7 @@ impl ReadBuffer {
     pub fn supply(&mut self, buffer: BytesMut) {
         if self.buffer.capacity() == 0 {
             self.buffer = buffer;
+            self.split = false;
         }
     }
 

@@ -30,6 +30,25 @@ impl<R: Role> Endpoint<R> {
         self.send_plain(message)
     }
 
+    /// As [`send`](Self::send), of the message in `place`, if there is one: it is taken out. For a
+    /// caller that keeps a message until there is room for it; a small one is read where it lies.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); the message is taken out all the same.
+    #[inline(always)]
+    pub fn send_from(&mut self, place: &mut Option<Message>) -> Result<(), SendError> {
+        let Some(message) = place else {
+            return Ok(());
+        };
+        if message.len() < SHARE_FROM {
+            let sent = self.send_slice(message.message_type(), message.payload());
+            *place = None;
+            return sent;
+        }
+        place.take().map_or(Ok(()), |message| self.send(message))
+    }
+
     /// Queues a message as it is.
     #[inline(always)]
     pub(super) fn send_plain(&mut self, message: Message) -> Result<(), SendError> {

@@ -36,7 +36,7 @@ impl Stall {
 
     /// When the peer has taken nothing for too long.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.runs.then(|| self.since + self.timeout.into())
+        self.runs.then(|| self.since + self.timeout)
     }
 
     /// Whether the transport has accepted nothing for a time since this was last asked, or does so

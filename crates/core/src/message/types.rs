@@ -13,13 +13,24 @@ use crate::utf8::{self, InvalidUtf8};
 
 /// Text in a [`Bytes`]: cheap to clone and to slice off, and always UTF-8.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Utf8Bytes(ByteString);
+#[repr(C)]
+pub struct Utf8Bytes(ByteString, Tag);
+
+/// A word whose other values tell a binary [`Message`] from a text, and whatever a message may lie
+/// in. So the payload comes first in all of them, and is copied in the same words when one is moved
+/// as a whole or taken apart: it need not wait for its own stores then.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(usize)]
+enum Tag {
+    #[default]
+    Text,
+}
 
 impl Utf8Bytes {
     /// A text that lives as long as the program; nothing is copied.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        Self(ByteString::from_static(text))
+        Self(ByteString::from_static(text), Tag::Text)
     }
 
     /// The text.
@@ -60,21 +71,22 @@ impl TryFrom<Bytes> for Utf8Bytes {
 
     fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
         #[cfg(feature = "simd")]
-        return crate::simd::owned_text(bytes).map(Self).ok_or(InvalidUtf8);
+        let text = crate::simd::owned_text(bytes).ok_or(InvalidUtf8)?;
         #[cfg(not(feature = "simd"))]
-        ByteString::try_from(bytes).map(Self).map_err(|_| InvalidUtf8)
+        let text = ByteString::try_from(bytes).map_err(|_| InvalidUtf8)?;
+        Ok(Self(text, Tag::Text))
     }
 }
 
 impl From<&str> for Utf8Bytes {
     fn from(text: &str) -> Self {
-        Self(ByteString::from(text))
+        Self(ByteString::from(text), Tag::Text)
     }
 }
 
 impl From<String> for Utf8Bytes {
     fn from(text: String) -> Self {
-        Self(ByteString::from(text))
+        Self(ByteString::from(text), Tag::Text)
     }
 }
 

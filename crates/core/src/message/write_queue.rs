@@ -94,6 +94,15 @@ impl WriteQueue {
         shared.payloads.push_back(Shared { after, payload });
     }
 
+    /// The bytes to be written, if they all lie in one piece.
+    #[inline]
+    pub(crate) fn slice(&self) -> Option<&[u8]> {
+        match &self.shared {
+            Some(shared) if !shared.payloads.is_empty() => None,
+            _ => self.inline.get(self.written..),
+        }
+    }
+
     /// The first bytes to be written, in at most [`MAX_SLICES`] slices; returns their number.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [&'a [u8]; MAX_SLICES]) -> usize {
         let mut inline = self.inline.get(self.written..).unwrap_or_default();

@@ -111,13 +111,18 @@ pub(crate) fn hear(endpoint: &mut Endpoint<Side>, bytes: &[u8], piece: usize) ->
 pub(crate) fn write_all(endpoint: &mut Endpoint<Side>) -> (Vec<u8>, TransportStep) {
     let mut bytes = Vec::new();
     loop {
+        let foreseen = endpoint.has_transport_step();
         let step = endpoint.transport_step();
+        assert_eq!(foreseen, step != TransportStep::Idle, "{step:?}");
         if step != TransportStep::Write {
             return (bytes, step);
         }
         let before = bytes.len();
         let mut slices = [&[][..]; MAX_SLICES];
         let count = endpoint.write_slices(&mut slices);
+        if let Some(slice) = endpoint.write_slice() {
+            assert_eq!(slices[..count], [slice]);
+        }
         slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
         let written = bytes.len() - before;
         assert!(written > 0, "nothing to write");

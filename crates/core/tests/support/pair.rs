@@ -153,7 +153,10 @@ impl Half {
             if self.has_ended() {
                 return;
             }
-            match self.endpoint.transport_step() {
+            let foreseen = self.endpoint.has_transport_step();
+            let step = self.endpoint.transport_step();
+            assert_eq!(foreseen, step != TransportStep::Idle, "{step:?}");
+            match step {
                 TransportStep::Idle => return,
                 TransportStep::Write if peer_gone || self.cut => {
                     self.endpoint.transport_failed(now);
