@@ -13,7 +13,7 @@ use duologue_adapter::pool;
 use duologue_adapter::{Endpoint, Error, Failures, READ_SIZE, Role, open_endpoint};
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{
-    CloseCode, Config, MAX_SLICES, ReadyState, SendError, Step, Timestamp, TransportStep,
+    CloseCode, Config, MAX_SLICES, Message, ReadyState, SendError, Step, Timestamp, TransportStep,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::task::coop;
@@ -28,13 +28,24 @@ const LARGE_READ: usize = 2 * READ_SIZE;
 /// So much work takes one unit of the budget after which a task lets others run, counted in bytes
 /// read. The runtime by itself takes a unit for each read, however much comes of it: a peer that
 /// floods would be listened to for megabytes while the other connections wait.
-const WORK_OF_A_UNIT: usize = 32 * 1024;
+const WORK_OF_A_UNIT: u32 = 32 * 1024;
 
 /// A message, a piece of one or a control frame is as much work as so many bytes.
-const WORK_OF_AN_EVENT: usize = 8 * 1024;
+const WORK_OF_AN_EVENT: u32 = 8 * 1024;
 
 /// And so is a read, besides what it brings.
-const WORK_OF_A_READ: usize = 1024;
+const WORK_OF_A_READ: u32 = 1024;
+
+/// Queues the message in a place, if there is one, and leaves none.
+pub(crate) type SendFrom = fn(&mut Endpoint, &mut Option<Message>) -> Result<(), SendError>;
+
+/// As [`Endpoint::send_from`], uncompressed.
+pub(crate) fn send_uncompressed_from(
+    endpoint: &mut Endpoint,
+    place: &mut Option<Message>,
+) -> Result<(), SendError> {
+    place.take().map_or(Ok(()), |message| endpoint.send_uncompressed(message))
+}
 
 /// What a whole endpoint is read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +63,9 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     /// The time of the last read, good enough for the events in it.
     now: Timestamp,
     /// The work that has not been taken from the task's budget yet.
-    work: usize,
+    work: u32,
+    /// The clock has gone on since the deadlines were looked at.
+    clock_moved: bool,
     /// The last read filled its room: the next one is given more.
     reads_large: bool,
     /// Bytes are written that the transport may still hold back.
@@ -93,6 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             wakers: Wakers::default(),
             now,
             work: 0,
+            clock_moved: false,
             reads_large: false,
             unflushed: false,
             flush_blocked: false,
@@ -121,13 +135,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Whether a whole message is next among the bytes at hand: to be had from the endpoint.
-    /// Otherwise
-    /// [`poll_step`](Self::poll_step) tells what is.
+    /// Otherwise [`poll_data`](Self::poll_data) tells what is.
     #[inline]
-    pub(crate) fn has_whole(&mut self) -> bool {
+    fn has_whole(&mut self) -> bool {
         match self.endpoint.next_whole(self.now) {
             Ok(found) => {
-                self.work += if found { WORK_OF_AN_EVENT } else { 0 };
+                if found {
+                    self.note_work(WORK_OF_AN_EVENT);
+                }
                 found
             }
             Err(error) => {
@@ -140,19 +155,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// The next event. `None` when the connection has come to rest after the peer closed it, or
     /// after its end has been told.
-    #[inline]
     pub(crate) fn poll_step(
         &mut self,
         mode: Mode,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Step>, Error>> {
+        self.poll_for(context, |driver| driver.step(mode))
+    }
+
+    /// As [`poll_step`](Self::poll_step), of messages only: `Some` when there is one to be had from
+    /// the endpoint.
+    #[inline]
+    pub(crate) fn poll_message(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<()>, Error>> {
+        if self.has_whole() {
+            return Poll::Ready(Ok(Some(())));
+        }
+        self.poll_data(Mode::Messages, context)
+    }
+
+    /// As [`poll_step`](Self::poll_step), of messages or their pieces only: `Some` when there is
+    /// one to be had from the endpoint.
+    #[inline]
+    pub(crate) fn poll_data(
+        &mut self,
+        mode: Mode,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<()>, Error>> {
+        self.poll_for(context, |driver| driver.data(mode))
+    }
+
+    /// What `look` finds among the bytes at hand, as soon as it does. `None` as
+    /// [`poll_step`](Self::poll_step).
+    #[inline]
+    fn poll_for<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        look: impl Fn(&mut Self) -> Option<T>,
+    ) -> Poll<Result<Option<T>, Error>> {
         // Events at hand need neither the transport nor a waker.
-        if let Some(step) = self.step(mode) {
-            return Poll::Ready(Ok(Some(step)));
+        if self.endpoint.has_unread()
+            && let Some(found) = look(self)
+        {
+            return Poll::Ready(Ok(Some(found)));
         }
         let result = match self.wakers.register(Side::Read, context.waker()) {
-            Some(waker) => self.poll_step_slow(mode, &mut Context::from_waker(&waker)),
-            None => self.poll_step_slow(mode, context),
+            None => self.poll_until_found(context, look),
+            Some(waker) => self.poll_until_found(&mut Context::from_waker(&waker), look),
         };
         if result.is_ready() {
             self.wakers.clear(Side::Read);
@@ -160,33 +211,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         result
     }
 
-    fn poll_step_slow(
+    fn poll_until_found<T>(
         &mut self,
-        mode: Mode,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Option<Step>, Error>> {
+        look: impl Fn(&mut Self) -> Option<T>,
+    ) -> Poll<Result<Option<T>, Error>> {
         loop {
             // What was queued goes out before the read side waits. That the peer does not take it
             // keeps nobody from reading.
-            let _ = self.poll_write(context);
+            if self.has_to_write() {
+                let _ = self.poll_write(context);
+            }
             if self.ended {
-                return Poll::Ready(self.tell_end());
+                return Poll::Ready(self.tell_end().map(|()| None));
             }
             // A peer that never stops sending does not keep the deadlines from being looked at.
-            if self.endpoint.next_deadline().is_some_and(|at| at <= self.now) {
+            if std::mem::take(&mut self.clock_moved)
+                && self.endpoint.next_deadline().is_some_and(|at| at <= self.now)
+            {
                 self.handle_timeout(self.now);
                 self.wakers.wake_other(Side::Read);
                 continue;
             }
             ready!(self.poll_read(context));
-            if let Some(step) = self.step(mode) {
-                return Poll::Ready(Ok(Some(step)));
+            if let Some(found) = look(self) {
+                return Poll::Ready(Ok(Some(found)));
+            }
+        }
+    }
+
+    /// The next message, or piece of one, of the bytes at hand.
+    #[inline]
+    fn data(&mut self, mode: Mode) -> Option<()> {
+        if mode == Mode::Messages && self.has_whole() {
+            return Some(());
+        }
+        loop {
+            if let Step::Message | Step::Chunk = self.step(mode)? {
+                return Some(());
             }
         }
     }
 
     /// The next event of the bytes at hand that is one to the application.
-    #[inline]
+    #[inline(never)]
     fn step(&mut self, mode: Mode) -> Option<Step> {
         let step = match mode {
             Mode::Messages => self.endpoint.next_message(self.now),
@@ -198,7 +266,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 None
             }
             Ok(step) => {
-                self.work += if step.is_some() { WORK_OF_AN_EVENT } else { 0 };
+                if step.is_some() {
+                    self.note_work(WORK_OF_AN_EVENT);
+                }
                 step
             }
             Err(error) => {
@@ -250,7 +320,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             Poll::Ready(Ok(count)) => {
                 self.now = now();
-                self.work += count + WORK_OF_A_READ;
+                self.clock_moved = true;
+                self.note_work(u32::try_from(count).unwrap_or(u32::MAX));
+                self.note_work(WORK_OF_A_READ);
                 // A peer that fills the room has more to say; fewer calls then take larger pieces.
                 self.reads_large = count == offered;
             }
@@ -267,6 +339,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
         }
         Poll::Ready(())
+    }
+
+    #[inline]
+    const fn note_work(&mut self, work: u32) {
+        self.work = self.work.saturating_add(work);
     }
 
     /// Takes the work done from the task's budget, as far as that goes.
@@ -305,7 +382,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Does what is due. Ready if anything was.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let now = ready!(self.timer.poll(self.endpoint.next_deadline(), context));
+        let deadline = self.endpoint.next_deadline();
+        let now = ready!(self.timer.poll(deadline, &mut self.wakers.timer_has_it, context));
         self.handle_timeout(now);
         Poll::Ready(())
     }
@@ -314,6 +392,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Err(error) = self.give_up(|endpoint| endpoint.handle_timeout(now)) {
             self.failures.protocol(error);
         }
+    }
+
+    /// Whether [`poll_write`](Self::poll_write) has anything to do.
+    #[inline]
+    const fn has_to_write(&self) -> bool {
+        self.unflushed || self.shutting_down || self.endpoint.has_transport_step()
     }
 
     /// Writes what is queued and does what the endpoint wants of the transport. Ready when there is
@@ -341,17 +425,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 TransportStep::ShutdownWrite => self.shutting_down = true,
                 _ if self.write_error.is_some() => return Poll::Ready(()),
                 TransportStep::Write => {
-                    let mut slices = [&[][..]; MAX_SLICES];
-                    let count = self.endpoint.write_slices(&mut slices);
-                    let mut io_slices = [io::IoSlice::new(&[]); MAX_SLICES];
-                    for (io_slice, slice) in io_slices.iter_mut().zip(slices) {
-                        *io_slice = io::IoSlice::new(slice);
-                    }
-                    let io_slices = io_slices.get(..count).unwrap_or_default();
-                    let transport = Pin::new(&mut self.transport);
-                    let written = match io_slices {
-                        [slice] => transport.poll_write(context, slice),
-                        slices => transport.poll_write_vectored(context, slices),
+                    let written = match self.endpoint.write_slice() {
+                        Some(slice) => Pin::new(&mut self.transport).poll_write(context, slice),
+                        None => self.poll_write_vectored(context),
                     };
                     match written {
                         Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
@@ -381,6 +457,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Writes what lies in more than one piece.
+    #[inline(never)]
+    fn poll_write_vectored(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [&[][..]; MAX_SLICES];
+        let count = self.endpoint.write_slices(&mut slices);
+        let io_slices = slices.map(io::IoSlice::new);
+        let io_slices = io_slices.get(..count).unwrap_or_default();
+        Pin::new(&mut self.transport).poll_write_vectored(context, io_slices)
     }
 
     /// The transport neither flushes nor shuts down. While closing, the closing deadline runs;
@@ -419,11 +505,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Tells how the connection ended: once, then nothing any more.
-    fn tell_end(&mut self) -> Result<Option<Step>, Error> {
+    fn tell_end(&mut self) -> Result<(), Error> {
         if let Some(error) = self.write_error.take() {
             self.failures.io(error);
         }
-        self.failures.conclude(self.endpoint.close_outcome()).map(|()| None)
+        self.failures.conclude(self.endpoint.close_outcome())
     }
 
     /// Waits until so little is queued that more may be.
@@ -499,31 +585,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         send(&mut self.endpoint).map_err(Error::Send)
     }
 
-    /// Waits until a message may be queued, and queues it by `send`. It is taken out of `message`
-    /// then; dropped before that, it is not queued.
+    /// Waits until a message may be queued, and queues it by `send`, which takes it out of `place`;
+    /// dropped before that, it is not queued.
     #[inline]
-    pub(crate) fn poll_feed<T>(
+    pub(crate) fn poll_feed(
         &mut self,
-        message: &mut Option<T>,
-        send: fn(&mut Endpoint, T) -> Result<(), SendError>,
+        place: &mut Option<Message>,
+        send: SendFrom,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         ready!(self.poll_ready(context))?;
-        Poll::Ready(match message.take() {
-            Some(message) => self.queue(|endpoint| send(endpoint, message)),
-            None => Ok(()),
-        })
+        Poll::Ready(self.queue(|endpoint| send(endpoint, place)))
     }
 
     /// As [`poll_feed`](Self::poll_feed), and waits until it is written.
-    pub(crate) fn poll_send<T>(
+    pub(crate) fn poll_send(
         &mut self,
-        message: &mut Option<T>,
-        send: fn(&mut Endpoint, T) -> Result<(), SendError>,
+        place: &mut Option<Message>,
+        send: SendFrom,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if message.is_some() {
-            ready!(self.poll_feed(message, send, context))?;
+        if place.is_some() {
+            ready!(self.poll_feed(place, send, context))?;
         }
         self.poll_flush(context)
     }
@@ -546,8 +629,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// our Close frame is no error to who asked for the end.
     pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
-            match ready!(self.poll_step(Mode::Chunks, context)) {
-                Ok(Some(_)) => {}
+            match ready!(self.poll_data(Mode::Chunks, context)) {
+                Ok(Some(())) => {}
                 Ok(None) | Err(Error::ConnectionLost) => return Poll::Ready(Ok(())),
                 Err(error) => return Poll::Ready(Err(error)),
             }

@@ -15,7 +15,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::driver::{Driver, Mode};
+use crate::driver::{Driver, Mode, send_uncompressed_from};
 use crate::websocket::{event, poll_message};
 
 /// The driver that two halves share. It is locked only while it is polled, never across a wait.
@@ -121,7 +121,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |context| self.shared.lock().poll_send(&mut message, Endpoint::send, context))
+        poll_fn(move |context| {
+            self.shared.lock().poll_send(&mut message, Endpoint::send_from, context)
+        })
     }
 
     /// Queues a message; as [`WebSocket::feed`](crate::WebSocket::feed). It goes out with the next
@@ -133,7 +135,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |context| self.shared.lock().poll_feed(&mut message, Endpoint::send, context))
+        poll_fn(move |context| {
+            self.shared.lock().poll_feed(&mut message, Endpoint::send_from, context)
+        })
     }
 
     /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
@@ -147,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        let send = Endpoint::send_uncompressed;
+        let send = send_uncompressed_from;
         poll_fn(move |context| self.shared.lock().poll_send(&mut message, send, context))
     }
 
@@ -161,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        let send = Endpoint::send_uncompressed;
+        let send = send_uncompressed_from;
         poll_fn(move |context| self.shared.lock().poll_feed(&mut message, send, context))
     }
 

@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use duologue_core::Timestamp;
+use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 
 /// Now, in the core's terms: since the first time that this was asked.
 pub(crate) fn now() -> Timestamp {
-    let nanos = Instant::now().saturating_duration_since(origin()).as_nanos();
-    Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Timestamp::ZERO + Instant::now().saturating_duration_since(origin())
 }
 
 /// The runtime's point in time for one of the core's. What the platform cannot express becomes one
@@ -43,7 +43,29 @@ pub(crate) struct Timer {
 
 impl Timer {
     /// Ready with the time when `deadline` has passed.
+    ///
+    /// `has_waker` says whether the timer has been given the waker of `context` before, and is kept
+    /// up to date here: it need not be given it again for each read.
+    #[inline]
     pub(crate) fn poll(
+        &mut self,
+        deadline: Option<Timestamp>,
+        has_waker: &mut bool,
+        context: &mut Context<'_>,
+    ) -> Poll<Timestamp> {
+        if let (Some(sleep), Some(deadline), true) = (&self.sleep, deadline, *has_waker)
+            && deadline >= self.set_for
+            && !sleep.is_elapsed()
+        {
+            return Poll::Pending;
+        }
+        let result = self.poll_slow(deadline, context);
+        // Out of budget, a timer does not look at the waker.
+        *has_waker = coop::has_budget_remaining();
+        result
+    }
+
+    fn poll_slow(
         &mut self,
         deadline: Option<Timestamp>,
         context: &mut Context<'_>,

@@ -27,6 +27,19 @@ pub(crate) struct Wakers {
     pair: Option<Arc<Pair>>,
     read_waits: bool,
     write_waits: bool,
+    /// Whose waker the transport was given last.
+    given: Given,
+    /// The timer has been given that one too.
+    pub(crate) timer_has_it: bool,
+}
+
+/// Who is woken by a waker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Given {
+    #[default]
+    Nobody,
+    One(Side),
+    Both,
 }
 
 #[derive(Debug)]
@@ -49,19 +62,37 @@ impl Wake for Pair {
 impl Wakers {
     /// Notes that `side` is polled by the task of `waker`; returns the waker for the transport, if
     /// it is not just that one.
+    // Inlined: most often nothing has to be noted at all.
+    #[inline]
     pub(crate) fn register(&mut self, side: Side, waker: &Waker) -> Option<Waker> {
         let (own, own_waits) = match side {
             Side::Read => (&mut self.read, &mut self.read_waits),
             Side::Write => (&mut self.write, &mut self.write_waits),
         };
-        if !own.as_ref().is_some_and(|own| own.will_wake(waker)) {
-            *own = Some(waker.clone());
-        }
         *own_waits = true;
-        let (Some(read), Some(write)) = (self.waiting(Side::Read), self.waiting(Side::Write))
-        else {
-            return None;
-        };
+        if !own.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            self.replace(side, waker.clone());
+        }
+        let pair = if self.read_waits && self.write_waits { self.pair() } else { None };
+        let given = if pair.is_some() { Given::Both } else { Given::One(side) };
+        self.timer_has_it &= given == self.given;
+        self.given = given;
+        pair
+    }
+
+    #[cold]
+    fn replace(&mut self, side: Side, waker: Waker) {
+        match side {
+            Side::Read => self.read = Some(waker),
+            Side::Write => self.write = Some(waker),
+        }
+        self.timer_has_it = false;
+    }
+
+    /// A waker of both tasks, if they are two.
+    #[inline(never)]
+    fn pair(&mut self) -> Option<Waker> {
+        let (read, write) = (self.read.as_ref()?, self.write.as_ref()?);
         if read.will_wake(write) {
             return None;
         }
@@ -101,5 +132,66 @@ impl Wakers {
         if let Some(waker) = other {
             waker.wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn task() -> Waker {
+        Waker::from(Arc::new(Task))
+    }
+
+    /// Registers a side; whether the timer has the waker that is given out then. It is given it.
+    fn has(wakers: &mut Wakers, side: Side, waker: &Waker) -> bool {
+        wakers.register(side, waker);
+        std::mem::replace(&mut wakers.timer_has_it, true)
+    }
+
+    #[test]
+    fn a_timer_keeps_the_waker_of_a_task_that_comes_again() {
+        let (mut wakers, reader) = (Wakers::default(), task());
+        assert!(!has(&mut wakers, Side::Read, &reader));
+        for _ in 0..3 {
+            assert!(has(&mut wakers, Side::Read, &reader));
+            wakers.clear(Side::Read);
+        }
+        assert!(!has(&mut wakers, Side::Read, &task()));
+    }
+
+    #[test]
+    fn a_timer_is_given_another_waker_when_others_wait() {
+        let (mut wakers, reader, writer) = (Wakers::default(), task(), task());
+        assert!(!has(&mut wakers, Side::Read, &reader));
+        // The reader waits on: now both are to be woken.
+        assert!(!has(&mut wakers, Side::Write, &writer));
+        assert!(has(&mut wakers, Side::Read, &reader));
+        wakers.clear(Side::Write);
+        assert!(!has(&mut wakers, Side::Read, &reader));
+        wakers.clear(Side::Read);
+        assert!(!has(&mut wakers, Side::Write, &writer));
+        // Another writer, of the same pair.
+        assert!(!has(&mut wakers, Side::Read, &reader));
+        assert!(!has(&mut wakers, Side::Write, &task()));
+    }
+
+    #[test]
+    fn a_timer_that_was_not_given_the_last_waker_is_given_the_next() {
+        let (mut wakers, reader, writer) = (Wakers::default(), task(), task());
+        assert!(!has(&mut wakers, Side::Read, &reader));
+        wakers.clear(Side::Read);
+        // The writer did not come to the timer.
+        wakers.register(Side::Write, &writer);
+        assert!(!wakers.timer_has_it);
+        wakers.clear(Side::Write);
+        // The timer still has the reader's waker, but that is not known any more.
+        assert!(!has(&mut wakers, Side::Read, &reader));
     }
 }

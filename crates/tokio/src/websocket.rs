@@ -19,7 +19,7 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::driver::{Driver, Mode};
+use crate::driver::{Driver, Mode, send_uncompressed_from};
 use crate::split::{ReadHalf, WriteHalf, split};
 use crate::writer::MessageWriter;
 
@@ -91,7 +91,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// when TCP ended without a Close frame of the peer's (1006), or when none came within the
     /// closing timeout; [`Error::Io`].
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|context| self.poll_message(context)).await
+        let found = poll_fn(|context| self.driver.poll_message(context)).await;
+        message(found, &mut self.driver.endpoint)
     }
 
     /// The next message, ping or pong. Cancel-safe.
@@ -113,10 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`next`](Self::next).
     pub async fn next_ref(&mut self) -> Option<Result<MessageRef<'_>, Error>> {
-        let step = poll_fn(|context| poll_data(&mut self.driver, Mode::Messages, context)).await;
-        match step {
-            Ok(true) => self.driver.endpoint.message().map(Ok),
-            Ok(false) => None,
+        match poll_fn(|context| self.driver.poll_data(Mode::Messages, context)).await {
+            Ok(found) => found.and_then(|()| self.driver.endpoint.message().map(Ok)),
             Err(error) => Some(Err(error)),
         }
     }
@@ -131,10 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`next`](Self::next).
     pub async fn next_chunk(&mut self) -> Option<Result<ChunkRef<'_>, Error>> {
-        let step = poll_fn(|context| poll_data(&mut self.driver, Mode::Chunks, context)).await;
-        match step {
-            Ok(true) => self.driver.endpoint.chunk().map(Ok),
-            Ok(false) => None,
+        match poll_fn(|context| self.driver.poll_data(Mode::Chunks, context)).await {
+            Ok(found) => found.and_then(|()| self.driver.endpoint.chunk().map(Ok)),
             Err(error) => Some(Err(error)),
         }
     }
@@ -147,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// [`Error::Send`] if the connection is closing; [`Error::Io`].
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |context| self.driver.poll_send(&mut message, Endpoint::send, context))
+        poll_fn(move |context| self.driver.poll_send(&mut message, Endpoint::send_from, context))
     }
 
     /// Queues a message; waits only while more than the high-water mark is queued. It goes out with
@@ -159,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     #[inline]
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |context| self.driver.poll_feed(&mut message, Endpoint::send, context))
+        poll_fn(move |context| self.driver.poll_feed(&mut message, Endpoint::send_from, context))
     }
 
     /// Sends a message that is never compressed, whatever was agreed on: a secret, whose size must
@@ -173,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        let send = Endpoint::send_uncompressed;
+        let send = send_uncompressed_from;
         poll_fn(move |context| self.driver.poll_send(&mut message, send, context))
     }
 
@@ -187,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        let send = Endpoint::send_uncompressed;
+        let send = send_uncompressed_from;
         poll_fn(move |context| self.driver.poll_feed(&mut message, send, context))
     }
 
@@ -384,36 +381,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 }
 
-/// The next message of a driver. Inlined, as [`Endpoint::take_message`] is.
-#[inline(always)]
+/// The next message of a driver.
+#[inline]
 pub(crate) fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<S>,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Message, Error>>> {
-    if !driver.has_whole() {
-        match ready!(poll_data(driver, Mode::Messages, context)) {
-            Ok(true) => {}
-            Ok(false) => return Poll::Ready(None),
-            Err(error) => return Poll::Ready(Some(Err(error))),
-        }
-    }
-    Poll::Ready(driver.endpoint.take_message().map(Ok))
+    let found = ready!(driver.poll_message(context));
+    Poll::Ready(message(found, &mut driver.endpoint))
 }
 
-/// Whether there is a message or a piece of one, as [`Driver::poll_step`] without pings.
-fn poll_data<S: AsyncRead + AsyncWrite + Unpin>(
-    driver: &mut Driver<S>,
-    mode: Mode,
-    context: &mut Context<'_>,
-) -> Poll<Result<bool, Error>> {
-    loop {
-        match ready!(driver.poll_step(mode, context)) {
-            Ok(Some(Step::Message | Step::Chunk)) => return Poll::Ready(Ok(true)),
-            Ok(Some(_)) => {}
-            Ok(None) => return Poll::Ready(Ok(false)),
-            Err(error) => return Poll::Ready(Err(error)),
-        }
+/// What [`Driver::poll_message`] found.
+#[inline(always)]
+fn message(
+    found: Result<Option<()>, Error>,
+    endpoint: &mut Endpoint,
+) -> Option<Result<Message, Error>> {
+    match found {
+        Ok(Some(())) => taken(endpoint),
+        Ok(None) => None,
+        Err(error) => failed(error),
     }
+}
+
+// These three are out of line so that a message is written where it is wanted, and then moved only
+// in words: inlined, it is moved in the pieces that an error consists of, and each time waits for
+// its own stores, which comes to more than all of its receiving.
+
+/// The message that has been found.
+#[inline(never)]
+fn taken(endpoint: &mut Endpoint) -> Option<Result<Message, Error>> {
+    match endpoint.take_small() {
+        Some(payload) => Some(Ok(Message::Binary(payload))),
+        None => taken_large(endpoint),
+    }
+}
+
+#[inline(never)]
+fn taken_large(endpoint: &mut Endpoint) -> Option<Result<Message, Error>> {
+    endpoint.take_message().map(Ok)
+}
+
+#[cold]
+#[inline(never)]
+const fn failed(error: Error) -> Option<Result<Message, Error>> {
+    Some(Err(error))
 }
 
 /// A step as an event.
