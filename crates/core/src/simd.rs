@@ -57,10 +57,9 @@ mod x86 {
         supported
     }
 
-    /// Defines a function that masks data of twice the width of a word or more: the first bytes;
-    /// from the first address on that is a multiple of the width, which may lie inside them, all
-    /// words; and the last bytes, which overlap them. (Left to itself, the compiler gathers and
-    /// scatters.)
+    /// Defines a function that masks data of twice the width of a word or more: from the first
+    /// address on that is a multiple of the width, all words; and the first and the last bytes that
+    /// leaves, in words that overlap those. (Left to itself, the compiler gathers and scatters.)
     macro_rules! mask_in_words {
         ($name:ident, $feature:literal, $word:ty, $width:literal, $load:ident, $store:ident,
          $xor:ident, $repeat:ident) => {
@@ -78,8 +77,9 @@ mod x86 {
                 let (first, last) =
                     (data.first_chunk::<$width>().copied(), data.last_chunk::<$width>().copied());
                 let aligned_key = repeated(turned(key, skipped));
-                let (words, _) =
+                let (words, left) =
                     data.get_mut(skipped..).unwrap_or_default().as_chunks_mut::<$width>();
+                let left = left.len();
                 let (fours, rest) = words.as_chunks_mut::<4>();
                 for [a, b, c, d] in fours {
                     xor(a, aligned_key);
@@ -90,11 +90,16 @@ mod x86 {
                 for word in rest {
                     xor(word, aligned_key);
                 }
-                if let (Some(place), Some(mut last)) = (data.last_chunk_mut::<$width>(), last) {
+                if left > 0
+                    && let (Some(place), Some(mut last)) = (data.last_chunk_mut::<$width>(), last)
+                {
                     xor(&mut last, last_key);
                     *place = last;
                 }
-                if let (Some(place), Some(mut first)) = (data.first_chunk_mut::<$width>(), first) {
+                if skipped > 0
+                    && let (Some(place), Some(mut first)) =
+                        (data.first_chunk_mut::<$width>(), first)
+                {
                     xor(&mut first, repeated(key));
                     *place = first;
                 }

@@ -163,19 +163,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.poll_for(context, |driver| driver.step(mode))
     }
 
-    /// As [`poll_step`](Self::poll_step), of messages only: `Some` when there is one to be had from
-    /// the endpoint.
-    #[inline]
-    pub(crate) fn poll_message(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Option<()>, Error>> {
-        if self.has_whole() {
-            return Poll::Ready(Ok(Some(())));
-        }
-        self.poll_data(Mode::Messages, context)
-    }
-
     /// As [`poll_step`](Self::poll_step), of messages or their pieces only: `Some` when there is
     /// one to be had from the endpoint.
     #[inline]
@@ -184,6 +171,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         mode: Mode,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<()>, Error>> {
+        if mode == Mode::Messages && self.has_whole() {
+            return Poll::Ready(Ok(Some(())));
+        }
         self.poll_for(context, |driver| driver.data(mode))
     }
 
@@ -585,8 +575,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         send(&mut self.endpoint).map_err(Error::Send)
     }
 
-    /// Waits until a message may be queued, and queues it by `send`, which takes it out of `place`;
-    /// dropped before that, it is not queued.
+    /// Waits until something may be queued, and queues it by `send`; dropped before that, it is not
+    /// queued.
+    #[inline]
+    pub(crate) fn poll_queue(
+        &mut self,
+        context: &mut Context<'_>,
+        send: impl FnOnce(&mut Endpoint) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        ready!(self.poll_ready(context))?;
+        Poll::Ready(self.queue(send))
+    }
+
+    /// As [`poll_queue`](Self::poll_queue), of the message in `place`, which `send` takes out.
     #[inline]
     pub(crate) fn poll_feed(
         &mut self,
@@ -594,8 +595,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         send: SendFrom,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.poll_ready(context))?;
-        Poll::Ready(self.queue(|endpoint| send(endpoint, place)))
+        self.poll_queue(context, |endpoint| send(endpoint, place))
     }
 
     /// As [`poll_feed`](Self::poll_feed), and waits until it is written.

@@ -60,8 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::next`](crate::WebSocket::next).
-    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|context| poll_message(&mut self.shared.lock(), context)).await
+    #[expect(clippy::should_implement_trait, reason = "it is what streams call it")]
+    #[inline]
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<Message, Error>>> {
+        poll_fn(|context| poll_message(&mut self.shared.lock(), context))
     }
 
     /// The next message, ping or pong. Cancel-safe.
@@ -174,9 +176,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn feed_text(&mut self, text: &str) -> Result<(), Error> {
-        self.ready().await?;
-        self.shared.lock().queue(|endpoint| endpoint.send_text(text))
+    pub fn feed_text(&mut self, text: &str) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |context| {
+            self.shared.lock().poll_queue(context, |endpoint| endpoint.send_text(text))
+        })
     }
 
     /// Queues bytes, copied; as [`feed`](Self::feed).
@@ -184,9 +187,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn feed_binary(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.ready().await?;
-        self.shared.lock().queue(|endpoint| endpoint.send_binary(bytes))
+    pub fn feed_binary(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |context| {
+            self.shared.lock().poll_queue(context, |endpoint| endpoint.send_binary(bytes))
+        })
     }
 
     /// Queues a prepared message; as [`feed`](Self::feed).
@@ -194,9 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
-    pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
-        self.ready().await?;
-        self.shared.lock().queue(|endpoint| endpoint.send_prepared(message))
+    pub fn feed_prepared(&mut self, message: &Prepared) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |context| {
+            self.shared.lock().poll_queue(context, |endpoint| endpoint.send_prepared(message))
+        })
     }
 
     /// Sends a prepared message. Cancel-safe.
@@ -285,8 +290,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// [`Error::Io`] if the transport broke.
-    pub async fn ready(&mut self) -> Result<(), Error> {
-        poll_fn(|context| self.shared.lock().poll_ready(context)).await
+    pub fn ready(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|context| self.shared.lock().poll_ready(context))
     }
 
     /// Waits until everything queued is written. Cancel-safe.
@@ -294,8 +299,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::flush`](crate::WebSocket::flush).
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|context| self.shared.lock().poll_flush(context)).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|context| self.shared.lock().poll_flush(context))
     }
 
     /// Sends a Close frame; the reading half then sees the connection to its end. Cancel-safe.

@@ -51,6 +51,8 @@ pub struct WebSocket<S: AsyncRead + AsyncWrite + Unpin> {
 
 // `send` and `feed` are no `async fn`s: these would hold the message twice, and make the task of
 // each connection larger.
+// What is awaited for each message is a `poll_fn` and not an `async fn`, which would be one place
+// more that the message is moved through.
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake somebody else has done, such as an HTTP
     /// server. `leftover` are the bytes that were read behind it.
@@ -90,9 +92,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// answered, told when it had the chance to read our Close frame; [`Error::ConnectionLost`]
     /// when TCP ended without a Close frame of the peer's (1006), or when none came within the
     /// closing timeout; [`Error::Io`].
-    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        let found = poll_fn(|context| self.driver.poll_message(context)).await;
-        message(found, &mut self.driver.endpoint)
+    #[expect(clippy::should_implement_trait, reason = "it is what streams call it")]
+    #[inline]
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<Message, Error>>> {
+        poll_fn(|context| poll_message(&mut self.driver, context))
     }
 
     /// The next message, ping or pong. Cancel-safe.
@@ -113,11 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`next`](Self::next).
-    pub async fn next_ref(&mut self) -> Option<Result<MessageRef<'_>, Error>> {
-        match poll_fn(|context| self.driver.poll_data(Mode::Messages, context)).await {
-            Ok(found) => found.and_then(|()| self.driver.endpoint.message().map(Ok)),
-            Err(error) => Some(Err(error)),
-        }
+    pub fn next_ref(&mut self) -> impl Future<Output = Option<Result<MessageRef<'_>, Error>>> {
+        next_lent(&mut self.driver, Mode::Messages, Endpoint::message)
     }
 
     /// The next piece of a message, as it comes, where it lies in the read buffer: a message larger
@@ -129,11 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`next`](Self::next).
-    pub async fn next_chunk(&mut self) -> Option<Result<ChunkRef<'_>, Error>> {
-        match poll_fn(|context| self.driver.poll_data(Mode::Chunks, context)).await {
-            Ok(found) => found.and_then(|()| self.driver.endpoint.chunk().map(Ok)),
-            Err(error) => Some(Err(error)),
-        }
+    pub fn next_chunk(&mut self) -> impl Future<Output = Option<Result<ChunkRef<'_>, Error>>> {
+        next_lent(&mut self.driver, Mode::Chunks, Endpoint::chunk)
     }
 
     /// Sends a message: queues it and waits until it is written. Cancel-safe: it is queued whole,
@@ -193,9 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed_text(&mut self, text: &str) -> Result<(), Error> {
-        self.ready().await?;
-        self.driver.queue(|endpoint| endpoint.send_text(text))
+    pub fn feed_text(&mut self, text: &str) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |context| self.driver.poll_queue(context, |endpoint| endpoint.send_text(text)))
     }
 
     /// Queues bytes, copied; as [`feed`](Self::feed).
@@ -203,9 +199,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed_binary(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.ready().await?;
-        self.driver.queue(|endpoint| endpoint.send_binary(bytes))
+    pub fn feed_binary(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |context| {
+            self.driver.poll_queue(context, |endpoint| endpoint.send_binary(bytes))
+        })
     }
 
     /// Queues a prepared message; as [`feed`](Self::feed).
@@ -213,9 +210,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
-        self.ready().await?;
-        self.driver.queue(|endpoint| endpoint.send_prepared(message))
+    pub fn feed_prepared(&mut self, message: &Prepared) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |context| {
+            self.driver.poll_queue(context, |endpoint| endpoint.send_prepared(message))
+        })
     }
 
     /// Sends a prepared message; as [`send`](Self::send).
@@ -233,8 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// [`Error::Io`] if the transport broke.
-    pub async fn ready(&mut self) -> Result<(), Error> {
-        poll_fn(|context| self.driver.poll_ready(context)).await
+    pub fn ready(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|context| self.driver.poll_ready(context))
     }
 
     /// Waits until everything queued is written. Cancel-safe.
@@ -242,8 +240,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     ///
     /// [`Error::Io`] if the transport broke; [`Error::Send`] if the connection ended first.
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|context| self.driver.poll_flush(context)).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|context| self.driver.poll_flush(context))
     }
 
     /// Begins a message whose length is not known beforehand, to be sent in fragments.
@@ -382,16 +380,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 }
 
 /// The next message of a driver.
-#[inline]
+#[inline(always)]
 pub(crate) fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<S>,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Message, Error>>> {
-    let found = ready!(driver.poll_message(context));
+    let found = ready!(driver.poll_data(Mode::Messages, context));
     Poll::Ready(message(found, &mut driver.endpoint))
 }
 
-/// What [`Driver::poll_message`] found.
+/// What `lend` has of the endpoint when the next message, or piece of one, has been found.
+#[inline]
+fn next_lent<'d, S: AsyncRead + AsyncWrite + Unpin, T>(
+    driver: &'d mut Driver<S>,
+    mode: Mode,
+    lend: impl Fn(&'d Endpoint) -> Option<T>,
+) -> impl Future<Output = Option<Result<T, Error>>> {
+    let mut driver = Some(driver);
+    poll_fn(move |context| {
+        // It is gone once something of it has been lent.
+        let found = driver.as_mut().map(|driver| driver.poll_data(mode, context));
+        Poll::Ready(match ready!(found.unwrap_or(Poll::Ready(Ok(None)))) {
+            Ok(Some(())) => driver.take().and_then(|driver| lend(&driver.endpoint)).map(Ok),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        })
+    })
+}
+
+/// What [`Driver::poll_data`] found.
 #[inline(always)]
 fn message(
     found: Result<Option<()>, Error>,

@@ -350,7 +350,7 @@ impl WholeMessage {
     }
 
     /// Unmasks and validates it in `input`, which [`Incoming::peek_whole`] has looked at.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open<'b>(
         self,
         input: &'b mut [u8],

@@ -92,7 +92,7 @@ pub(crate) fn turned(key: [u8; 4], length: usize) -> [u8; 4] {
 ///
 /// Each length is covered by words of one size, the last of which overlaps the one before it: all
 /// of them are loaded before any is stored where they overlap.
-#[inline]
+#[inline(always)]
 fn mask(data: &mut [u8], key: [u8; 4]) {
     match data.len() {
         0..4 => {
@@ -101,17 +101,43 @@ fn mask(data: &mut [u8], key: [u8; 4]) {
             }
         }
         4..8 => mask_two::<4>(data, key),
-        8..16 => mask_two::<8>(data, key),
-        16..=32 => mask_two::<16>(data, key),
-        #[cfg(feature = "simd")]
-        WIDE.. if crate::simd::mask(data, key) => {}
-        _ => mask_many(data, key),
+        8..=16 => mask_two_words(data, key),
+        17..=32 => mask_two::<16>(data, key),
+        _ => mask_long(data, key),
     }
+}
+
+/// Masks more than 32 bytes.
+// Out of line, so that what few bytes take stays small enough to be inlined.
+#[inline(never)]
+fn mask_long(data: &mut [u8], key: [u8; 4]) {
+    #[cfg(feature = "simd")]
+    if data.len() >= WIDE && crate::simd::mask(data, key) {
+        return;
+    }
+    mask_many(data, key);
 }
 
 /// From this length on wider words are worth asking for.
 #[cfg(feature = "simd")]
 const WIDE: usize = 128;
+
+/// As [`mask_two`] with 8 bytes, in words of the processor: what is read soon after it was masked
+/// is had sooner from those than from vectors.
+#[inline]
+fn mask_two_words(data: &mut [u8], key: [u8; 4]) {
+    let twice = |key: [u8; 4]| u64::from(u32::from_ne_bytes(key)).wrapping_mul(0x1_0000_0001);
+    let xor = |word: [u8; 8], key| (u64::from_ne_bytes(word) ^ twice(key)).to_ne_bytes();
+    let last_key = turned(key, data.len());
+    if let (Some(&first), Some(&last)) = (data.first_chunk::<8>(), data.last_chunk::<8>()) {
+        if let Some(place) = data.first_chunk_mut::<8>() {
+            *place = xor(first, key);
+        }
+        if let Some(place) = data.last_chunk_mut::<8>() {
+            *place = xor(last, last_key);
+        }
+    }
+}
 
 /// Masks the first and the last `N` bytes of `data`, which are all that there are.
 #[inline]
