@@ -24,15 +24,17 @@ const NOTE: &str = "\
     out (ours borrowed, websocket-sans-io), 16 KiB or one frame for sockudo-ws protocol, 64 KiB \
     of whole frames for embedded-websocket, else as much as it has room for. All of them keep \
     every check that they have. Ours borrowed: `Connection::receive`. Ours messages: \
-    `Endpoint::next_message` and `take_message`, owned. tungstenite: `WebSocket::read`, its 128 \
-    KiB buffer as it advises for high load. tokio-websockets, yawc (with `with_utf8`), \
-    sockudo-ws: their stream's `next`, in one `block_on` a round. sockudo-ws protocol: its \
-    sans-IO `process_into`. fastwebsockets: `FragmentCollector::read_frame`. soketto: \
-    `receive_data` into one `Vec`. wtx: `read_frame`, payload lent. ws-framer: a buffer of one \
-    frame or 1 KiB, for it moves all that follows forward after each frame. embedded-websocket, \
-    websocket-sans-io, ws-framer, fastwebsockets and soketto take unmasked frames of a client \
-    too, and wtx takes RSV1; websocket-sans-io checks nothing else either. soketto, embedded-websocket and \
-    websocket-sans-io do not validate text: their caller does, with `core::str`.";
+    `Endpoint::next_message` and `take_message`, owned. Ours on tokio: `WebSocket::next` of \
+    duologue-tokio, in one `block_on` a round, with its clock and its timers. tungstenite: \
+    `WebSocket::read`, its 128 KiB buffer as it advises for high load. tokio-websockets, yawc \
+    (with `with_utf8`), sockudo-ws: their stream's `next`, in one `block_on` a round. sockudo-ws \
+    protocol: its sans-IO `process_into`. fastwebsockets: `FragmentCollector::read_frame`. \
+    soketto: `receive_data` into one `Vec`. wtx: `read_frame`, payload lent. ws-framer: a buffer \
+    of one frame or 1 KiB, for it moves all that follows forward after each frame. \
+    embedded-websocket, websocket-sans-io, ws-framer, fastwebsockets and soketto take unmasked \
+    frames of a client too, and wtx takes RSV1; websocket-sans-io checks nothing else either. \
+    soketto, embedded-websocket and websocket-sans-io do not validate text: their caller does, \
+    with `core::str`.";
 
 /// Those who do not fail what RFC 6455 tells a server to fail: unmasked frames (section 5.1), or
 /// RSV1 without an extension (section 5.2).
@@ -83,7 +85,7 @@ impl<'a> Tally<'a> {
 /// Ours.
 #[must_use]
 pub fn ours(batch: &Batch) -> Vec<Contender<'_>> {
-    vec![ours::borrowed(batch), ours::messages(batch)]
+    vec![ours::borrowed(batch), ours::messages(batch), ours::on_tokio(batch)]
 }
 
 /// Everyone who receives.

@@ -1,11 +1,12 @@
-//! Ours: events that borrow, and whole messages.
+//! Ours: events that borrow, and whole messages, by themselves and on tokio.
 
 use duologue_core::handshake::NegotiatedExtensions;
 use duologue_core::{Config, Connection, Endpoint, Event, READ_SIZE, Server, Step, Timestamp};
+use duologue_tokio::{Role, WebSocket};
 
 use super::Tally;
 use crate::memory::batch::Batch;
-use crate::memory::transport::Endless;
+use crate::memory::transport::{Endless, runtime};
 use crate::timing::Contender;
 
 const NOW: Timestamp = Timestamp::ZERO;
@@ -58,6 +59,24 @@ pub(super) fn messages(batch: &Batch) -> Contender<'_> {
                 }
             }
         }
+        tally.check(batches);
+    })
+}
+
+pub(super) fn on_tokio(batch: &Batch) -> Contender<'_> {
+    let runtime = runtime();
+    let source = Endless::new(&batch.bytes);
+    // It sets the timer of its keepalive, and needs a runtime for that.
+    let mut websocket = runtime
+        .block_on(async { WebSocket::from_raw(source, Role::Server, &CONFIG, Default::default()) });
+    let units = crate::timing::whole(batch.messages as u64);
+    Contender::new("ours, on tokio", units, move |batches| {
+        let mut tally = Tally::new(batch);
+        runtime.block_on(async {
+            for _ in 0..batches * batch.messages as u64 {
+                tally.message(websocket.next().await.unwrap().unwrap().payload());
+            }
+        });
         tally.check(batches);
     })
 }
