@@ -2,7 +2,7 @@
 //! that is warm in the cache. Nothing is locked.
 //!
 //! A pool keeps at most [`MOST_KEPT`] buffers of each kind and none that has grown past
-//! [`LARGEST_READ`] or [`LARGEST_WRITE`], so a thread keeps at most 6 MiB.
+//! [`LARGEST_READ`] or [`LARGEST_WRITE`], so a thread keeps at most 8 MiB.
 
 use std::cell::RefCell;
 
@@ -12,8 +12,9 @@ use duologue_core::{READ_SIZE, WriteBatch};
 /// How many buffers of each kind a thread keeps.
 pub const MOST_KEPT: usize = 32;
 
-/// The largest read buffer that is kept, in bytes.
-pub const LARGEST_READ: usize = 64 * 1024;
+/// The largest read buffer that is kept, in bytes: one in which a message of 64 KiB has come, with
+/// its header, which has it grow to twice that.
+pub const LARGEST_READ: usize = 128 * 1024;
 
 /// The largest write buffer that is kept, in bytes: the default high-water mark, doubled as a `Vec`
 /// grows.

@@ -64,7 +64,7 @@ pub(crate) struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     now: Timestamp,
     /// The work that has not been taken from the task's budget yet.
     work: u32,
-    /// The clock has gone on since the deadlines were looked at.
+    /// `now` has gone on, by a read, since the deadlines were looked at.
     clock_moved: bool,
     /// The last read filled its room: the next one is given more.
     reads_large: bool,
@@ -576,18 +576,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Waits until something may be queued, and queues it by `send`; dropped before that, it is not
-    /// queued.
+    /// queued. `done` says whether that has been, and is not done again.
     #[inline]
     pub(crate) fn poll_queue(
         &mut self,
-        context: &mut Context<'_>,
+        done: &mut bool,
         send: impl FnOnce(&mut Endpoint) -> Result<(), SendError>,
+        context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         ready!(self.poll_ready(context))?;
+        if std::mem::replace(done, true) {
+            return Poll::Ready(Ok(()));
+        }
         Poll::Ready(self.queue(send))
     }
 
-    /// As [`poll_queue`](Self::poll_queue), of the message in `place`, which `send` takes out.
+    /// As [`poll_queue`](Self::poll_queue), of a message that `send` takes out of its place.
     #[inline]
     pub(crate) fn poll_feed(
         &mut self,
@@ -595,7 +599,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         send: SendFrom,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        self.poll_queue(context, |endpoint| send(endpoint, place))
+        ready!(self.poll_ready(context))?;
+        Poll::Ready(self.queue(|endpoint| send(endpoint, place)))
     }
 
     /// As [`poll_feed`](Self::poll_feed), and waits until it is written.

@@ -177,8 +177,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub fn feed_text(&mut self, text: &str) -> impl Future<Output = Result<(), Error>> {
+        let mut done = false;
         poll_fn(move |context| {
-            self.shared.lock().poll_queue(context, |endpoint| endpoint.send_text(text))
+            self.shared.lock().poll_queue(&mut done, |endpoint| endpoint.send_text(text), context)
         })
     }
 
@@ -188,8 +189,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub fn feed_binary(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        let mut done = false;
         poll_fn(move |context| {
-            self.shared.lock().poll_queue(context, |endpoint| endpoint.send_binary(bytes))
+            self.shared.lock().poll_queue(
+                &mut done,
+                |endpoint| endpoint.send_binary(bytes),
+                context,
+            )
         })
     }
 
@@ -199,8 +205,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub fn feed_prepared(&mut self, message: &Prepared) -> impl Future<Output = Result<(), Error>> {
+        let mut done = false;
         poll_fn(move |context| {
-            self.shared.lock().poll_queue(context, |endpoint| endpoint.send_prepared(message))
+            self.shared.lock().poll_queue(
+                &mut done,
+                |endpoint| endpoint.send_prepared(message),
+                context,
+            )
         })
     }
 

@@ -191,7 +191,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`send`](Self::send).
     pub fn feed_text(&mut self, text: &str) -> impl Future<Output = Result<(), Error>> {
-        poll_fn(move |context| self.driver.poll_queue(context, |endpoint| endpoint.send_text(text)))
+        let mut done = false;
+        poll_fn(move |context| {
+            self.driver.poll_queue(&mut done, |endpoint| endpoint.send_text(text), context)
+        })
     }
 
     /// Queues bytes, copied; as [`feed`](Self::feed).
@@ -200,8 +203,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`send`](Self::send).
     pub fn feed_binary(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        let mut done = false;
         poll_fn(move |context| {
-            self.driver.poll_queue(context, |endpoint| endpoint.send_binary(bytes))
+            self.driver.poll_queue(&mut done, |endpoint| endpoint.send_binary(bytes), context)
         })
     }
 
@@ -211,8 +215,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`send`](Self::send).
     pub fn feed_prepared(&mut self, message: &Prepared) -> impl Future<Output = Result<(), Error>> {
+        let mut done = false;
         poll_fn(move |context| {
-            self.driver.poll_queue(context, |endpoint| endpoint.send_prepared(message))
+            self.driver.poll_queue(&mut done, |endpoint| endpoint.send_prepared(message), context)
         })
     }
 

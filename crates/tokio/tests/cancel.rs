@@ -310,3 +310,36 @@ async fn next_and_send_dropped_in_turns_lose_nothing() {
         assert_eq!(frames(&wire.take_output()), expected);
     }
 }
+
+/// Polled again after its end, which nobody should do, a future queues nothing a second time.
+#[tokio::test(start_paused = true)]
+async fn what_queues_does_so_once_however_often_it_is_polled() {
+    fn twice<T>(future: impl Future<Output = T>) {
+        let mut future = Box::pin(future);
+        assert!(poll_once(&mut future).is_ready());
+        let _ = poll_once(&mut future);
+    }
+    let prepared = Prepared::new(&Message::text("prepared"));
+    let expected = [
+        frame(0x81, b"message"),
+        frame(0x81, b"text"),
+        frame(0x82, b"bytes"),
+        frame(0x81, b"prepared"),
+    ];
+
+    let (mut server, wire) = server();
+    twice(server.feed("message"));
+    twice(server.feed_text("text"));
+    twice(server.feed_binary(b"bytes"));
+    twice(server.feed_prepared(&prepared));
+    finish(server.flush()).unwrap();
+    assert_eq!(frames(&wire.take_output()), expected);
+
+    let (_read, mut write) = server.split();
+    twice(write.feed("message"));
+    twice(write.feed_text("text"));
+    twice(write.feed_binary(b"bytes"));
+    twice(write.feed_prepared(&prepared));
+    finish(write.flush()).unwrap();
+    assert_eq!(frames(&wire.take_output()), expected);
+}

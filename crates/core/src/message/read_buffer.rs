@@ -458,7 +458,8 @@ impl ReadBuffer {
     /// what is returned, and nothing else done.
     ///
     /// Everything in the buffer but an unfinished message has been dropped. The buffer grows with
-    /// what has come, to twice that and one `size` at most, never by what a header declares.
+    /// what has come, to two `size`s or to twice that and one `size`, whichever is more, and never
+    /// by what a header declares.
     pub fn room(&mut self, size: usize) -> &mut BytesMut {
         self.take_back();
         if self.unparsed() == 0 {
