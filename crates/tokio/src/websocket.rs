@@ -49,10 +49,8 @@ pub struct WebSocket<S: AsyncRead + AsyncWrite + Unpin> {
     driver: Driver<S>,
 }
 
-// `send` and `feed` are no `async fn`s: these would hold the message twice, and make the task of
-// each connection larger.
-// What is awaited for each message is a `poll_fn` and not an `async fn`, which would be one place
-// more that the message is moved through.
+// What is awaited for each message is a `poll_fn` and no `async fn`: that would be one place more
+// that the message is moved through, and hold it twice, so that each connection's task is larger.
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake somebody else has done, such as an HTTP
     /// server. `leftover` are the bytes that were read behind it.
@@ -390,8 +388,11 @@ pub(crate) fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<S>,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Message, Error>>> {
-    let found = ready!(driver.poll_data(Mode::Messages, context));
-    Poll::Ready(message(found, &mut driver.endpoint))
+    Poll::Ready(match ready!(driver.poll_data(Mode::Messages, context)) {
+        Ok(Some(())) => taken(&mut driver.endpoint),
+        Ok(None) => None,
+        Err(error) => failed(error),
+    })
 }
 
 /// What `lend` has of the endpoint when the next message, or piece of one, has been found.
@@ -411,19 +412,6 @@ fn next_lent<'d, S: AsyncRead + AsyncWrite + Unpin, T>(
             Err(error) => Some(Err(error)),
         })
     })
-}
-
-/// What [`Driver::poll_data`] found.
-#[inline(always)]
-fn message(
-    found: Result<Option<()>, Error>,
-    endpoint: &mut Endpoint,
-) -> Option<Result<Message, Error>> {
-    match found {
-        Ok(Some(())) => taken(endpoint),
-        Ok(None) => None,
-        Err(error) => failed(error),
-    }
 }
 
 // These three are out of line so that a message is written where it is wanted, and then moved only

@@ -100,9 +100,9 @@ fn mask(data: &mut [u8], key: [u8; 4]) {
                 *byte ^= key;
             }
         }
-        4..8 => mask_two::<4>(data, key),
-        8..=16 => mask_two_words(data, key),
-        17..=32 => mask_two::<16>(data, key),
+        4..8 => mask_two::<4>(data, key, xor),
+        8..=16 => mask_two(data, key, xor_word),
+        17..=32 => mask_two::<16>(data, key, xor),
         _ => mask_long(data, key),
     }
 }
@@ -122,26 +122,13 @@ fn mask_long(data: &mut [u8], key: [u8; 4]) {
 #[cfg(feature = "simd")]
 const WIDE: usize = 128;
 
-/// As [`mask_two`] with 8 bytes, in words of the processor: what is read soon after it was masked
-/// is had sooner from those than from vectors.
-#[inline]
-fn mask_two_words(data: &mut [u8], key: [u8; 4]) {
-    let twice = |key: [u8; 4]| u64::from(u32::from_ne_bytes(key)).wrapping_mul(0x1_0000_0001);
-    let xor = |word: [u8; 8], key| (u64::from_ne_bytes(word) ^ twice(key)).to_ne_bytes();
-    let last_key = turned(key, data.len());
-    if let (Some(&first), Some(&last)) = (data.first_chunk::<8>(), data.last_chunk::<8>()) {
-        if let Some(place) = data.first_chunk_mut::<8>() {
-            *place = xor(first, key);
-        }
-        if let Some(place) = data.last_chunk_mut::<8>() {
-            *place = xor(last, last_key);
-        }
-    }
-}
-
-/// Masks the first and the last `N` bytes of `data`, which are all that there are.
-#[inline]
-fn mask_two<const N: usize>(data: &mut [u8], key: [u8; 4]) {
+/// Masks the first and the last `N` bytes of `data`, which are all that there are, each by `xor`.
+#[inline(always)]
+fn mask_two<const N: usize>(
+    data: &mut [u8],
+    key: [u8; 4],
+    xor: impl Fn([u8; N], [u8; 4]) -> [u8; N],
+) {
     let last_key = turned(key, data.len());
     if let (Some(&first), Some(&last)) = (data.first_chunk::<N>(), data.last_chunk::<N>()) {
         if let Some(place) = data.first_chunk_mut::<N>() {
@@ -164,6 +151,14 @@ pub(crate) fn mask_many(data: &mut [u8], key: [u8; 4]) {
     if let (Some(place), Some(last)) = (data.last_chunk_mut::<16>(), last) {
         *place = xor(last, last_key);
     }
+}
+
+/// As [`xor`], in a word of the processor: what is read soon after it was masked is had sooner from
+/// that than from a vector.
+#[inline]
+fn xor_word(word: [u8; 8], key: [u8; 4]) -> [u8; 8] {
+    let twice = u64::from(u32::from_ne_bytes(key)).wrapping_mul(0x1_0000_0001);
+    (u64::from_ne_bytes(word) ^ twice).to_ne_bytes()
 }
 
 /// `word`, whose length is a multiple of 4, with `key` over it.
