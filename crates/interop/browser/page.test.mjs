@@ -429,10 +429,9 @@ browserTest("round trips are measured and drawn", async (t) => {
 
 browserTest("what is no echo is not taken for one", async (t) => {
   const { origin, url } = await serve(t);
-  const { page, complaints } = await open(t, origin);
   // In the place of the server: it answers each message with an earlier push, with another of the
   // same length, with the message itself and with the same once more.
-  await page.routeWebSocket(url, (socket) => {
+  const answers = (socket) => {
     socket.onMessage((message) => {
       const other = Buffer.from(message);
       other[other.length - 1] ^= 1;
@@ -440,8 +439,9 @@ browserTest("what is no echo is not taken for one", async (t) => {
         socket.send(typeof message === "string" ? answer.toString() : Buffer.from(answer));
       }
     });
-  });
-  await page.reload();
+  };
+  const prepare = async (page) => await page.routeWebSocket(url, answers);
+  const { page, complaints } = await open(t, origin, { prepare });
   await connect(page);
   await sendText(page, "some text");
   await page.waitForFunction(() => document.querySelectorAll("#log .in").length === 4);

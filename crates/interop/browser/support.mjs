@@ -98,11 +98,13 @@ export async function serve(t, ...options) {
 }
 
 /**
- * Opens the page at `path`. Whatever the browser has to complain about stands in `complaints`: what
- * it writes in its console, exceptions, failed requests, requests for anything but the page and its
- * files, and whatever the page's policy forbids.
+ * Opens the page at `path`, once `prepare` has done to the empty one what it wants: to load a page
+ * a second time would break off what the first is still fetching, its icon for one. Whatever the
+ * browser has to complain about stands in `complaints`: what it writes in its console, exceptions,
+ * failed requests, requests for anything but the page and its files, and whatever the page's policy
+ * forbids.
  */
-export async function open(t, origin, { path = "/", ...options } = {}) {
+export async function open(t, origin, { path = "/", prepare, ...options } = {}) {
   const page = await browser.newPage({
     viewport: { width: 1280, height: 860 },
     ignoreHTTPSErrors: TLS,
@@ -137,6 +139,7 @@ export async function open(t, origin, { path = "/", ...options } = {}) {
       note(globalThis.shown.buffered, document.getElementById("buffered")?.textContent);
     }).observe(document, { childList: true, characterData: true, subtree: true });
   });
+  await prepare?.(page);
   const response = await page.goto(origin + path);
   assert.equal(response.status(), 200);
   await page.waitForFunction(() => document.getElementById("address")?.value);
