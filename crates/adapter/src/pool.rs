@@ -2,23 +2,23 @@
 //! that is warm in the cache. Nothing is locked.
 //!
 //! A pool keeps at most [`MOST_KEPT`] buffers of each kind and none that has grown past
-//! [`LARGEST_READ`] or [`LARGEST_WRITE`], so a thread keeps at most 8 MiB.
+//! [`LARGEST_READ`] or [`LARGEST_WRITE`], so a thread keeps at most 8.1 MiB.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
-use duologue_core::{READ_SIZE, WriteBatch};
+use duologue_core::{BUFFER_CAPACITY, READ_SIZE, WriteBatch};
 
 /// How many buffers of each kind a thread keeps.
 pub const MOST_KEPT: usize = 32;
 
-/// The largest read buffer that is kept, in bytes: one in which a message of 64 KiB has come, with
-/// its header, which has it grow to twice that.
-pub const LARGEST_READ: usize = 128 * 1024;
+/// The largest read buffer that is kept, in bytes: a new one doubled thrice, as one is in which a
+/// message of 64 KiB has come in reads that ended inside it.
+pub const LARGEST_READ: usize = 8 * BUFFER_CAPACITY;
 
-/// The largest write buffer that is kept, in bytes: the default high-water mark, doubled as a `Vec`
-/// grows.
-pub const LARGEST_WRITE: usize = 128 * 1024;
+/// The largest write buffer that is kept, in bytes: a new one doubled thrice, which holds what may
+/// wait below the default high-water mark, and a message.
+pub const LARGEST_WRITE: usize = 8 * BUFFER_CAPACITY;
 
 thread_local! {
     static READ: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
@@ -29,7 +29,7 @@ thread_local! {
 #[must_use]
 pub fn take_read() -> BytesMut {
     let kept = READ.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    kept.unwrap_or_else(|| BytesMut::with_capacity(READ_SIZE))
+    kept.unwrap_or_else(|| BytesMut::with_capacity(BUFFER_CAPACITY))
 }
 
 /// Gives a read buffer back; its contents are dropped. If messages still lie in its memory, too
@@ -48,7 +48,7 @@ pub fn give_read(mut buffer: BytesMut) {
 #[must_use]
 pub fn take_write() -> WriteBatch {
     let kept = WRITE.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    kept.unwrap_or_else(|| WriteBatch::with_capacity(READ_SIZE))
+    kept.unwrap_or_else(|| WriteBatch::with_capacity(BUFFER_CAPACITY))
 }
 
 /// Gives a write buffer back. If something is left in it, or it is too small or too large, it is

@@ -122,8 +122,8 @@ pub use connection::{
 pub use error::{ProtocolError, SendError};
 #[cfg(feature = "alloc")]
 pub use message::{
-    ChunkRef, Endpoint, MAX_SLICES, Message, MessageRef, Prepared, READ_SIZE, ReadBuffer, Step,
-    TransportStep, Utf8Bytes, WriteBatch,
+    BUFFER_CAPACITY, ChunkRef, Endpoint, MAX_SLICES, Message, MessageRef, Prepared, READ_SIZE,
+    ReadBuffer, Step, TransportStep, Utf8Bytes, WriteBatch,
 };
 pub use opcode::{MessageType, Opcode};
 pub use ready_state::ReadyState;

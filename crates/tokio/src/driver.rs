@@ -288,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.charge(context);
         if !coop::has_budget_remaining() {
             // Not every transport asks for itself. The task is woken at once.
-            self.release_buffers();
+            self.share_buffers();
             ready!(coop::poll_proceed(context)).made_progress();
         }
         if self.endpoint.needs_read_buffer() {
@@ -662,6 +662,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn release_buffers(&mut self) {
         if let Some(buffer) = self.endpoint.release_read_buffer() {
             pool::give_read(buffer);
+        }
+        self.release_write_buffer();
+    }
+
+    /// Lets the tasks that run next have the buffers. What the pool would not keep stays for the
+    /// next large message, since this task goes on soon.
+    fn share_buffers(&mut self) {
+        match self.endpoint.release_read_buffer() {
+            Some(buffer) if buffer.capacity() > pool::LARGEST_READ => {
+                self.endpoint.supply_read_buffer(buffer);
+            }
+            Some(buffer) => pool::give_read(buffer),
+            None => {}
         }
         self.release_write_buffer();
     }

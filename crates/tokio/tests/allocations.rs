@@ -9,11 +9,15 @@
 
 mod support;
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::BytesMut;
 use duologue_tokio::{Config, MessageType, Role, WebSocket};
 use support::counting::{Counting, counts};
 use support::{QUIET, masked};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -112,7 +116,10 @@ async fn next_and_feed_of_small_messages_allocate_their_own_bytes_only() {
 /// the messages' own bytes.
 #[tokio::test]
 async fn next_and_feed_of_empty_and_of_large_messages_allocate_nothing() {
-    for (length, batch) in [(0, 1), (0, 64), (1025, 1), (1025, 8), (2000, 8), (10_000, 1)] {
+    let small = [(0, 1), (0, 64), (1025, 1), (1025, 8), (2000, 8), (10_000, 1)];
+    // A buffer in which a message of 64 KiB came whole is kept.
+    let powers_of_two = [(4096, 2), (16_384, 1), (32_768, 1), (65_536, 1)];
+    for (length, batch) in small.into_iter().chain(powers_of_two) {
         for first in [0x81, 0x82] {
             let each = measure(echo_owned, &QUIET, first, length, batch).await;
             assert_eq!(each, (0.0, 0.0), "{length} bytes, {batch} at once");
@@ -132,4 +139,57 @@ async fn waiting_allocates_nothing() {
         assert!(support::poll_once(&mut next).is_pending());
     }
     assert_eq!(counts(), before);
+}
+
+/// Has the same bytes to read over and over: as many as there is room for, up to their end.
+struct Repeated {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl AsyncRead for Repeated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let from = self.at;
+        let to = self.bytes.len().min(from + buffer.remaining());
+        buffer.put_slice(&self.bytes[from..to]);
+        self.at = to % self.bytes.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Repeated {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+/// Nor does it matter that the task's turn ends, now and then just behind a message: a buffer that
+/// is too large for the pool stays with a connection that goes on reading.
+#[tokio::test]
+async fn large_messages_that_come_without_a_pause_allocate_nothing() {
+    for length in [1 << 17, 1 << 20, 5 << 20] {
+        let repeated = Repeated { bytes: masked(0x82, &vec![b'x'; length]), at: 0 };
+        let mut websocket = WebSocket::from_raw(repeated, Role::Server, &QUIET, BytesMut::new());
+        let mut before = (0, 0);
+        // The first turns are those in which everything grows to what it needs.
+        for messages in [(16 << 20) / length, (64 << 20) / length] {
+            before = counts();
+            for _ in 0..messages {
+                assert_eq!(websocket.next().await.unwrap().unwrap().payload().len(), length);
+            }
+        }
+        assert_eq!(counts(), before, "{length} bytes");
+    }
 }

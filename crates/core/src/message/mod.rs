@@ -14,6 +14,6 @@ mod write_queue;
 
 pub use endpoint::{Endpoint, TransportStep};
 pub use prepared::Prepared;
-pub use read_buffer::{ChunkRef, READ_SIZE, ReadBuffer, Step};
+pub use read_buffer::{BUFFER_CAPACITY, ChunkRef, READ_SIZE, ReadBuffer, Step};
 pub use types::{Message, MessageRef, Utf8Bytes};
 pub use write_queue::{MAX_SLICES, WriteBatch};

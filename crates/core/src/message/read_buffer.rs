@@ -17,6 +17,20 @@ use crate::utf8;
 /// How many bytes one read asks for, about: as many as stay in a first-level cache.
 pub const READ_SIZE: usize = 16 * 1024;
 
+/// The capacity that a new buffer is made with, to read into or to queue in: [`READ_SIZE`] bytes and a
+/// few more, so that neither it nor what it grows to is a power of two.
+///
+/// Allocators put blocks of one size one after the other, each with a header of 16 bytes. From a
+/// block of a power of two to its neighbour some processors (AMD, by `rep movsb`) copy in fifteen
+/// times the time, because the low bits of the addresses are nearly the same. And a message of a
+/// power of two, as many are, would just fill such a buffer: split off, it leaves nothing of the
+/// buffer by which to have the memory again once the message is gone.
+pub const BUFFER_CAPACITY: usize = READ_SIZE + SPARE;
+
+/// By how much a buffer is larger than what it is needed for: a header, a cache line, and little
+/// enough that a peer which keeps some 64 KiB in flight is not read dry at once.
+const SPARE: usize = 96;
+
 /// Up to this length a message is copied out of the read buffer, which takes no longer than sharing
 /// the buffer would; longer ones are split off without a copy.
 pub(super) const COPY_UP_TO: usize = 1024;
@@ -458,8 +472,8 @@ impl ReadBuffer {
     /// what is returned, and nothing else done.
     ///
     /// Everything in the buffer but an unfinished message has been dropped. The buffer grows with
-    /// what has come, to two `size`s or to twice that and one `size`, whichever is more, and never
-    /// by what a header declares.
+    /// what has come, to two `size`s or to twice that and one `size`, whichever is more, with some
+    /// bytes to spare, and never by what a header declares.
     pub fn room(&mut self, size: usize) -> &mut BytesMut {
         self.take_back();
         if self.unparsed() == 0 {
@@ -496,12 +510,12 @@ impl ReadBuffer {
         if (size / 4..size).contains(&unfinished) {
             // The more there is to move, the less often that should happen: it has twice the room
             // then. What was before it does not go along.
-            let mut buffer = BytesMut::with_capacity(size.saturating_mul(2));
+            let mut buffer = BytesMut::with_capacity(size.saturating_mul(2).saturating_add(SPARE));
             buffer.extend_from_slice(&self.buffer);
             self.buffer = buffer;
             self.split = false;
         } else {
-            self.buffer.reserve(size);
+            self.buffer.reserve(size.saturating_add(SPARE));
         }
     }
 

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::message::read_buffer::BUFFER_CAPACITY;
+
 /// From this size on, a payload is queued as it is and written with a vectored write; below it,
 /// copying is cheaper.
 pub(crate) const SHARE_FROM: usize = 4096;
@@ -13,8 +15,8 @@ pub(crate) const SHARE_FROM: usize = 4096;
 /// The most slices that one vectored write is given.
 pub const MAX_SLICES: usize = 16;
 
-/// The most capacity that is kept once everything is written, in bytes.
-const LARGEST_KEPT: usize = 128 * 1024;
+/// The most capacity that is kept once everything is written, in bytes: a new buffer, doubled thrice.
+const LARGEST_KEPT: usize = 8 * BUFFER_CAPACITY;
 
 /// The most places for shared payloads that are kept once everything is written.
 const MOST_SHARED_KEPT: usize = 128;

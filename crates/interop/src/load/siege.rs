@@ -33,11 +33,11 @@ const STATE: usize = 4 * 1024;
 const HEAD: usize = 16 * 1024;
 
 /// A read buffer takes no more, in bytes.
-const READ_BUFFER: usize = 128 * 1024;
+const READ_BUFFER: usize = 129 * 1024;
 
-/// The buffers that a thread keeps for use again take no more, in bytes
+/// The buffers that a thread keeps for use again take no more, in bytes: 32 of each kind
 /// (`duologue_adapter::pool`).
-const POOL: usize = 8 << 20;
+const POOL: usize = 64 * READ_BUFFER;
 
 /// The bound on the server's memory, by the formula of `docs/security.md`; besides, each of its
 /// threads keeps a pool.
