@@ -17,7 +17,7 @@ pub const MOST_KEPT: usize = 32;
 pub const LARGEST_READ: usize = 8 * BUFFER_CAPACITY;
 
 /// The largest write buffer that is kept, in bytes: a new one doubled thrice, which holds what may
-/// wait below the default high-water mark, and a message.
+/// wait below the default high-water mark and a message as large.
 pub const LARGEST_WRITE: usize = 8 * BUFFER_CAPACITY;
 
 thread_local! {
@@ -34,14 +34,25 @@ pub fn take_read() -> BytesMut {
 
 /// Gives a read buffer back; its contents are dropped. If messages still lie in its memory, too
 /// little of it is free, or it has grown too large, it is not kept.
-pub fn give_read(mut buffer: BytesMut) {
+pub fn give_read(buffer: BytesMut) {
+    drop(share_read(buffer));
+}
+
+/// As [`give_read`], of a connection that goes on soon: a buffer that has grown too large is
+/// returned, empty.
+#[must_use]
+pub fn share_read(mut buffer: BytesMut) -> Option<BytesMut> {
     buffer.clear();
     // All that it holds counts, not only what messages that are gone have left of it.
     let _ = buffer.try_reclaim(buffer.capacity().saturating_add(1));
-    if (READ_SIZE..=LARGEST_READ).contains(&buffer.capacity()) {
+    if buffer.capacity() > LARGEST_READ {
+        return Some(buffer);
+    }
+    if buffer.capacity() >= READ_SIZE {
         // A thread that is ending keeps nothing.
         let _ = READ.try_with(|pool| keep(&mut pool.borrow_mut(), buffer));
     }
+    None
 }
 
 /// An empty buffer with room for [`READ_SIZE`] bytes at least.
@@ -96,6 +107,8 @@ mod tests {
         give_read(BytesMut::new());
         give_read(BytesMut::with_capacity(READ_SIZE - 1));
         give_read(BytesMut::with_capacity(LARGEST_READ + 1));
+        let shared = share_read(BytesMut::with_capacity(LARGEST_READ + 1));
+        assert!(shared.is_some_and(|buffer| buffer.capacity() > LARGEST_READ));
         give_write(WriteBatch::new());
         give_write(WriteBatch::with_capacity(READ_SIZE - 1));
         give_write(WriteBatch::with_capacity(LARGEST_WRITE + 1));

@@ -669,12 +669,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Lets the tasks that run next have the buffers. What the pool would not keep stays for the
     /// next large message, since this task goes on soon.
     fn share_buffers(&mut self) {
-        match self.endpoint.release_read_buffer() {
-            Some(buffer) if buffer.capacity() > pool::LARGEST_READ => {
-                self.endpoint.supply_read_buffer(buffer);
-            }
-            Some(buffer) => pool::give_read(buffer),
-            None => {}
+        if let Some(large) = self.endpoint.release_read_buffer().and_then(pool::share_read) {
+            self.endpoint.supply_read_buffer(large);
         }
         self.release_write_buffer();
     }

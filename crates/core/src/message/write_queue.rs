@@ -15,7 +15,7 @@ pub(crate) const SHARE_FROM: usize = 4096;
 /// The most slices that one vectored write is given.
 pub const MAX_SLICES: usize = 16;
 
-/// The most capacity that is kept once everything is written, in bytes: a new buffer, doubled thrice.
+/// The most capacity that is kept once everything is written, in bytes: a new one doubled thrice.
 const LARGEST_KEPT: usize = 8 * BUFFER_CAPACITY;
 
 /// The most places for shared payloads that are kept once everything is written.
