@@ -9,15 +9,12 @@
 
 mod support;
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::BytesMut;
 use duologue_tokio::{Config, MessageType, Role, WebSocket};
 use support::counting::{Counting, counts};
+use support::wire::Endless;
 use support::{QUIET, masked};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -141,47 +138,13 @@ async fn waiting_allocates_nothing() {
     assert_eq!(counts(), before);
 }
 
-/// Has the same bytes to read over and over: as many as there is room for, up to their end.
-struct Repeated {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl AsyncRead for Repeated {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let from = self.at;
-        let to = self.bytes.len().min(from + buffer.remaining());
-        buffer.put_slice(&self.bytes[from..to]);
-        self.at = to % self.bytes.len();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Repeated {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
 /// Nor does it matter that the task's turn ends, now and then just behind a message: a buffer that
 /// is too large for the pool stays with a connection that goes on reading.
 #[tokio::test]
 async fn large_messages_that_come_without_a_pause_allocate_nothing() {
     for length in [1 << 17, 1 << 20, 5 << 20] {
-        let repeated = Repeated { bytes: masked(0x82, &vec![b'x'; length]), at: 0 };
-        let mut websocket = WebSocket::from_raw(repeated, Role::Server, &QUIET, BytesMut::new());
+        let endless = Endless::new(masked(0x82, &vec![b'x'; length]));
+        let mut websocket = WebSocket::from_raw(endless, Role::Server, &QUIET, BytesMut::new());
         for lent in [false, true] {
             let mut before = (0, 0);
             // The first turns are those in which everything grows to what it needs.

@@ -209,7 +209,7 @@ async fn close_peer_that_floods_ends_at_the_closing_deadline() {
 #[tokio::test]
 async fn close_peer_that_floods_without_a_pause_ends_at_the_closing_deadline() {
     let config = Config { closing_timeout: Duration::from_millis(20), ..QUIET };
-    let mut server = support::server(support::wire::Endless(masked(0x82, &[0; 500])), &config);
+    let mut server = support::server(support::wire::Endless::new(masked(0x82, &[0; 500])), &config);
     server.close(CloseCode::NORMAL, "").await.unwrap();
     assert!(!server.close_outcome().unwrap().was_clean);
 }

@@ -17,15 +17,15 @@ use crate::utf8;
 /// How many bytes one read asks for, about: as many as stay in a first-level cache.
 pub const READ_SIZE: usize = 16 * 1024;
 
-/// The capacity that a new buffer is made with, to read into or to queue in: [`READ_SIZE`] bytes and
-/// a few more, so that neither it nor what it grows to is a power of two (but for some buffers that
-/// `bytes` makes while messages of the one before are held).
+/// The capacity that a new buffer is made with, to read into or to queue in: [`READ_SIZE`] bytes
+/// and a few more, so that neither it nor what it grows to is a power of two (but for some buffers
+/// that `bytes` makes while messages of the one before are held).
 ///
 /// Allocators put blocks of one size one after the other, each with a header of 16 bytes. From a
 /// block of a power of two to its neighbour some processors (AMD, by `rep movsb`) copy in up to
-/// fifteen times the time, because the low bits of the addresses are nearly the same. And a message of a
-/// power of two, as many are, would just fill such a buffer: split off, it leaves nothing of the
-/// buffer by which to have the memory again once the message is gone.
+/// fifteen times the time, because the low bits of the addresses are nearly the same. And a message
+/// of a power of two, as many are, would just fill such a buffer: split off, it leaves nothing of
+/// the buffer by which to have the memory again once the message is gone.
 pub const BUFFER_CAPACITY: usize = READ_SIZE + SPARE;
 
 /// By how much a buffer is larger than what it is needed for: by a header and a cache line. With

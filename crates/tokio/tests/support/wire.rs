@@ -212,20 +212,30 @@ impl AsyncWrite for WireEnd {
     }
 }
 
-/// A transport that always has the same frame to read, over and over, and takes all that is
-/// written.
+/// A transport that always has the same bytes to read, over and over, and takes all that is
+/// written. A read gives as many as it has room for, up to their end.
 #[derive(Debug)]
-pub struct Endless(pub Vec<u8>);
+pub struct Endless {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Endless {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
 
 impl AsyncRead for Endless {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // The room of a read is larger than one frame, which is all that is given.
-        assert!(buffer.remaining() >= self.0.len());
-        buffer.put_slice(&self.0);
+        let from = self.at;
+        let to = self.bytes.len().min(from + buffer.remaining());
+        buffer.put_slice(&self.bytes[from..to]);
+        self.at = to % self.bytes.len();
         Poll::Ready(Ok(()))
     }
 }
